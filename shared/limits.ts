@@ -1,0 +1,122 @@
+/**
+ * Every bound in EdgePipe, in one place. A queue, an inbox, a message or a wait without a line here is a defect.
+ * Names end in their unit: `_ms`-style as `Ms`, bytes as `Bytes`; the rest count things.
+ */
+export const LIMITS = {
+  room: {
+    peers: 16,
+    nameChars: 40,
+    codeChars: 6,
+    secretChars: 22,
+    roomsPerServer: 1000,
+    /** A room with nobody in it is forgotten after this long. */
+    emptyRoomMs: 60_000,
+    /** Ids of those who left, kept with their tokens so that nobody else comes back under them. */
+    idsKept: 64,
+  },
+  signaling: {
+    messageBytes: 64 * 1024,
+    signalChars: 48 * 1024,
+    signalsPerSecond: 200,
+    joinsPerMinutePerAddress: 240,
+    joinTimeoutMs: 10_000,
+    sockets: 4096,
+    /** Packets waiting for one slow socket; past this its signals are refused. */
+    queuedPackets: 512,
+    pingIntervalMs: 5_000,
+    pingTimeoutMs: 10_000,
+  },
+  link: {
+    /** One packet-friendly message: Chromium and Firefox both take it whole. */
+    frameBytes: 16 * 1024,
+    /** Above this a data channel gets no more; Chrome closes one whose queue passes about 16 MB. */
+    highWaterBytes: 256 * 1024,
+    lowWaterBytes: 64 * 1024,
+    /** Waiting in our own queue for one link; past this `send` refuses. */
+    queueBytes: 16 * 1024 * 1024,
+    controlQueueBytes: 1024 * 1024,
+    controlMessageBytes: 60 * 1024,
+    /** Messages that come before the engine listens. */
+    earlyMessages: 256,
+    connectTimeoutMs: 15_000,
+    rebuildAttempts: 5,
+    rebuildBackoffMs: 500,
+    rebuildBackoffMaxMs: 8_000,
+    goodputProbeBytes: 96 * 1024,
+    /** The side that is not due to rebuild a link waits this much longer before it tries itself. */
+    rebuildPatienceMs: 4_000,
+    /** Pause between attempts once `rebuildAttempts` have failed. */
+    rebuildSlowMs: 30_000,
+    /** ICE calls many short gaps `disconnected`; past this the link is rebuilt. */
+    disconnectedMs: 6_000,
+    /** ICE candidates taken from the other side in one attempt. */
+    candidates: 64,
+    /** An offer further ahead than this is nonsense: taking it would use up the attempt numbers. */
+    attemptJump: 10_000,
+    /** Peers whose last attempt number is remembered after they left. */
+    peersRemembered: 64,
+    /** Messages held back by an emulated delay. */
+    delayedBytes: 64 * 1024 * 1024,
+    /** What is kept in memory where IndexedDB is missing or full. */
+    memoryStoreBytes: 64 * 1024 * 1024,
+    storageTimeoutMs: 5_000,
+  },
+  liveness: {
+    heartbeatMs: 400,
+    /** Silence after which a peer counts as gone: under the 3 s that a room may take to notice. */
+    silenceMs: 2_200,
+    /** A timer this late means that this device slept or was starved: it judges nobody by that silence. */
+    clockJumpMs: 1_000,
+  },
+  election: {
+    /** Heartbeats with an unchanged result before a claim, so that one table is what everybody sees. */
+    settleMs: 1_200,
+    /** The incumbent stays unless a challenger's centrality is better by this factor. */
+    clearlyBetter: 1.25,
+    claimTimeoutMs: 2_000,
+  },
+  run: {
+    steps: 1_000_000,
+    batch: 8192,
+    microBatches: 64,
+    layers: 256,
+    units: 65_536,
+    parameters: 512 * 1024 * 1024,
+    layerNameChars: 64,
+    profileTimeoutMs: 60_000,
+    prepareTimeoutMs: 120_000,
+    /** Answering a pause or a request for a report: what takes longer is gone. */
+    answerTimeoutMs: 8_000,
+    /** No step finished for this long (plus what an emulated device needs): the room pauses and mends. */
+    stallMs: 15_000,
+    evaluationTimeoutMs: 300_000,
+    evaluationRows: 500,
+    /** Test micro-batches on their way beyond one per stage. */
+    evaluationAhead: 2,
+    /** Steps kept for the chart and the report; older ones are thinned. */
+    stepsKept: 1_000_000,
+    eventsKept: 2_000,
+    mendsWithoutProgress: 3,
+  },
+  pipeline: {
+    /** Parts waiting for their turn at one block. */
+    inboxParts: 512,
+    inboxBytes: 128 * 1024 * 1024,
+    tensorElements: 64 * 1024 * 1024,
+  },
+  data: {
+    chunkSamples: 1000,
+    chunkBytes: 8 * 1024 * 1024,
+    /** Copies of each chunk in the room before the server is no longer needed. */
+    copies: 2,
+    chunksInMemory: 6,
+    fetchTimeoutMs: 30_000,
+    blobTimeoutMs: 20_000,
+    blobBytes: 512 * 1024 * 1024,
+    blobsAtOnce: 8,
+  },
+  refusals: {
+    /** Refused messages kept for the log, per peer; the counters go on. */
+    kept: 100,
+  },
+} as const;

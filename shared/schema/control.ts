@@ -1,0 +1,193 @@
+import * as v from 'valibot';
+import { LIMITS } from '../limits.ts';
+import { name, real, text, whole } from './common.ts';
+import { RunConfigSchema } from './config.ts';
+import { PlanSchema, TermSchema } from './plan.ts';
+import { PeerIdSchema } from './signal.ts';
+
+/** Messages from peer to peer on the control channel (reliable, ordered). PROTOCOL.md says who sends which when. */
+
+const u32 = whole(0, 0xffffffff);
+const steps = whole(0, LIMITS.run.steps);
+const ms = real(0, 1e9);
+const layerName = name(LIMITS.run.layerNameChars);
+/** Which plan a message is about. */
+const planKey = v.strictObject({ term: TermSchema, version: whole(1, 0xffffffff) });
+export type PlanKey = v.InferOutput<typeof planKey>;
+
+export const QualitySchema = v.strictObject({
+  rttMs: ms,
+  /** Share of heartbeats lost, 0..1. */
+  loss: real(0, 1),
+  /** Bytes per second that arrived, measured on a burst. */
+  goodput: real(1, 1e12),
+});
+export type Quality = v.InferOutput<typeof QualitySchema>;
+
+const row = v.pipe(
+  v.array(v.strictObject({ peer: PeerIdSchema, ...QualitySchema.entries })),
+  v.maxLength(LIMITS.room.peers),
+);
+
+export const DeviceSchema = v.strictObject({
+  backend: v.picklist(['webgl', 'cpu']),
+  where: v.picklist(['worker', 'page', 'process']),
+  note: text(300),
+  emulatedMs: v.nullable(ms),
+  browser: text(80),
+});
+
+export const MetricsSchema = v.strictObject({
+  lossSum: real(-1e12, 1e12),
+  correct: whole(0, 1e9),
+  samples: whole(0, 1e9),
+});
+
+export const PhaseSchema = v.picklist([
+  'idle',
+  'preparing',
+  'training',
+  'paused',
+  'evaluating',
+  'finished',
+  'failed',
+]);
+export type Phase = v.InferOutput<typeof PhaseSchema>;
+
+export const EventSchema = v.looseObject({ t_ms: ms, type: name(40), message: text(600) });
+export type RunEvent = v.InferOutput<typeof EventSchema>;
+
+export const BlockReportSchema = v.strictObject({
+  layers: v.array(layerName),
+  parameters: v.pipe(
+    v.array(v.strictObject({ name: name(100), shape: v.array(whole(1, LIMITS.run.units)) })),
+    v.maxLength(LIMITS.run.layers * 8),
+  ),
+});
+
+export const PeerReportSchema = v.strictObject({
+  id: PeerIdSchema,
+  name: name(LIMITS.room.nameChars),
+  device: DeviceSchema,
+  blocks: v.pipe(v.array(BlockReportSchema), v.maxLength(8)),
+  memory: v.strictObject({
+    tensors: whole(0, 1e9),
+    bytes: whole(0, 1e15),
+    peakBytes: whole(0, 1e15),
+    accounted: v.strictObject({
+      parametersBytes: whole(0, 1e15),
+      gradientsBytes: whole(0, 1e15),
+      optimizerBytes: whole(0, 1e15),
+      activationsBytes: whole(0, 1e15),
+    }),
+  }),
+  ledger: v.strictObject({ whole: u32, partial: u32, skipped: u32 }),
+  wire: v.strictObject({ bytesSent: whole(0, 1e15), messagesSent: whole(0, 1e15) }),
+  /** Milliseconds this peer computed since the run began. */
+  busyMs: ms,
+  refused: u32,
+});
+export type PeerReport = v.InferOutput<typeof PeerReportSchema>;
+
+export const FinalSchema = v.strictObject({
+  metrics: MetricsSchema,
+  stepsDone: steps,
+  trainingMs: ms,
+  stoppedEarly: v.boolean(),
+});
+export type Final = v.InferOutput<typeof FinalSchema>;
+
+/** What may be asked of another peer as a blob. */
+export const BlobNameSchema = v.variant('kind', [
+  v.strictObject({ kind: v.literal('chunk'), file: v.pipe(text(60), v.regex(/^[a-z-]+\/[a-z-]+$/)), chunk: whole(0, 1e6) }),
+  v.strictObject({ kind: v.literal('layer'), layer: layerName }),
+]);
+export type BlobName = v.InferOutput<typeof BlobNameSchema>;
+
+const options = [
+  v.strictObject({
+    type: v.literal('hello'),
+    protocol: whole(0, 1e6),
+    name: name(LIMITS.room.nameChars),
+    device: DeviceSchema,
+  }),
+  v.strictObject({
+    type: v.literal('heartbeat'),
+    count: u32,
+    /** The receiver's last heartbeat that came here, and how long ago: gives the round trip. */
+    echo: v.nullable(v.strictObject({ count: u32, heldMs: ms })),
+    term: v.nullable(TermSchema),
+    row,
+  }),
+  v.strictObject({ type: v.literal('claim'), term: TermSchema, centrality: real(0, 1e12) }),
+  v.strictObject({ type: v.literal('leave') }),
+
+  v.strictObject({ type: v.literal('start'), config: RunConfigSchema }),
+  v.strictObject({ type: v.literal('start-answer'), accepted: v.boolean(), retry: v.boolean(), message: text(300) }),
+  v.strictObject({ type: v.literal('stop') }),
+  v.strictObject({ type: v.literal('go-on') }),
+
+  v.strictObject({ type: v.literal('profile'), term: TermSchema, config: RunConfigSchema }),
+  v.strictObject({
+    type: v.literal('profile-answer'),
+    costs: v.pipe(
+      v.array(v.strictObject({ layer: layerName, forwardMs: ms, backwardMs: ms })),
+      v.maxLength(LIMITS.run.layers),
+    ),
+    /** Why this peer takes no block; empty where it does. */
+    declined: text(300),
+  }),
+  v.strictObject({ type: v.literal('prepare'), plan: PlanSchema, config: RunConfigSchema }),
+  v.strictObject({ type: v.literal('loading'), ...planKey.entries, share: real(0, 1) }),
+  v.strictObject({ type: v.literal('ready'), ...planKey.entries }),
+  v.strictObject({ type: v.literal('not-ready'), ...planKey.entries, message: text(300) }),
+  v.strictObject({ type: v.literal('commit'), ...planKey.entries }),
+  v.strictObject({ type: v.literal('pause'), ...planKey.entries }),
+  v.strictObject({
+    type: v.literal('paused'),
+    ...planKey.entries,
+    stepsDone: steps,
+    holds: v.pipe(v.array(layerName), v.maxLength(LIMITS.run.layers)),
+  }),
+  v.strictObject({ type: v.literal('trouble'), ...planKey.entries, fatal: v.boolean(), message: text(300) }),
+  v.strictObject({
+    type: v.literal('step'),
+    ...planKey.entries,
+    step: steps,
+    metrics: MetricsSchema,
+  }),
+  v.strictObject({ type: v.literal('block-done'), ...planKey.entries, stepsDone: steps }),
+  v.strictObject({ type: v.literal('evaluate'), ...planKey.entries }),
+  v.strictObject({ type: v.literal('evaluated-micro'), ...planKey.entries, micro: u32 }),
+  v.strictObject({ type: v.literal('evaluated'), ...planKey.entries, metrics: MetricsSchema }),
+  v.strictObject({ type: v.literal('report'), term: TermSchema }),
+  v.strictObject({ type: v.literal('report-answer'), report: PeerReportSchema }),
+
+  v.strictObject({
+    type: v.literal('run-state'),
+    term: TermSchema,
+    run: whole(1, 0xffffffff),
+    phase: PhaseSchema,
+    /** For people: what goes on, or why it does not. */
+    message: text(600),
+    /** Progress of the phase, 0..1, where it has one. */
+    share: real(0, 1),
+    config: v.nullable(RunConfigSchema),
+    plan: v.nullable(PlanSchema),
+  }),
+  v.strictObject({ type: v.literal('event'), term: TermSchema, event: EventSchema }),
+  v.strictObject({
+    type: v.literal('finished'),
+    term: TermSchema,
+    final: FinalSchema,
+    peers: v.pipe(v.array(PeerReportSchema), v.maxLength(LIMITS.room.peers * 2)),
+  }),
+
+  v.strictObject({ type: v.literal('blob-request'), id: u32, blob: BlobNameSchema }),
+  v.strictObject({ type: v.literal('blob-refused'), id: u32, message: text(300) }),
+] as const;
+
+export const ControlSchema = v.variant('type', options);
+export type Control = v.InferOutput<typeof ControlSchema>;
+export type ControlType = Control['type'];
+export type ControlOf<T extends ControlType> = Extract<Control, { type: T }>;

@@ -1,0 +1,84 @@
+import * as v from 'valibot';
+import { REPORT_VERSION } from '../version.ts';
+import { RunConfigSchema } from './config.ts';
+import { EventSchema, PeerReportSchema } from './control.ts';
+import { PeerIdSchema } from './signal.ts';
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const amount = v.pipe(v.number(), v.finite(), v.minValue(0));
+const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
+
+/** A link as measured when the coordinator took office. */
+export const ReportLinkSchema = v.strictObject({
+  a: PeerIdSchema,
+  b: PeerIdSchema,
+  rtt_ms: amount,
+  loss: share,
+  /** Bytes per second. */
+  goodput: amount,
+});
+
+/** The report of a run: what `npm run swarm -- --report FILE` writes. README.md explains every field. */
+export const ReportSchema = v.strictObject({
+  version: v.literal(REPORT_VERSION),
+  seed: count,
+  config: v.object({ ...RunConfigSchema.entries, emulated: v.boolean(), partition: v.literal('vertical') }),
+  peers: v.array(
+    v.strictObject({
+      id: PeerIdSchema,
+      name: v.string(),
+      browser: v.string(),
+      /** Such as `webgl (worker)`. */
+      backend: v.string(),
+      /** Why it is not WebGL in a worker, where it is not. */
+      note: v.string(),
+      /** Milliseconds for the whole model's forward of one micro-batch where the device is emulated. */
+      emulated_ms: v.nullable(amount),
+      /** Operations per second of this peer's block while it computed; null where it held none. */
+      speed: v.nullable(amount),
+      blocks: PeerReportSchema.entries.blocks,
+      /** Most bytes of tensors at once since its block was loaded. */
+      memory_bytes: count,
+      memory: v.strictObject({
+        tensors: count,
+        peak_bytes: count,
+        parameters_bytes: count,
+        gradients_bytes: count,
+        optimizer_bytes: count,
+        activations_bytes: count,
+      }),
+      busy_ms: amount,
+      refused: count,
+    }),
+  ),
+  links: v.array(ReportLinkSchema),
+  coordinator: v.array(
+    v.strictObject({ term: count, peer: PeerIdSchema, from_step: count, centrality: amount, links: v.array(ReportLinkSchema) }),
+  ),
+  plan: v.strictObject({
+    version: count,
+    stages: v.array(
+      v.strictObject({
+        layers: v.array(v.string()),
+        lanes: v.array(
+          v.strictObject({ peer: PeerIdSchema, units: v.record(v.string(), v.tuple([count, count])) }),
+        ),
+      }),
+    ),
+    standby: v.array(PeerIdSchema),
+    predicted: v.strictObject({ step_ms: amount, stage_ms: v.array(amount) }),
+  }),
+  steps: v.array(v.strictObject({ step: count, loss: v.pipe(v.number(), v.finite()), accuracy: share, t_ms: amount })),
+  final: v.strictObject({
+    test_accuracy: share,
+    test_loss: v.pipe(v.number(), v.finite()),
+    test_samples: count,
+    stopped_early: v.boolean(),
+  }),
+  throughput: v.strictObject({ samples_per_second: amount }),
+  /** Summed over blocks: each micro-batch ends once at each block. */
+  micro_batches: v.strictObject({ whole: count, partial: count, skipped: count }),
+  wire: v.strictObject({ bytes_sent: count, messages_sent: count }),
+  events: v.array(EventSchema),
+});
+export type Report = v.InferOutput<typeof ReportSchema>;
