@@ -1,0 +1,103 @@
+import type { PeerId } from '../../shared/ids.ts';
+import type { PartFrame } from '../../shared/frames.ts';
+import type { RunConfig } from '../../shared/schema/config.ts';
+import type { Control } from '../../shared/schema/control.ts';
+import type { Plan } from '../../shared/schema/plan.ts';
+import { Loader } from '../data/loader.ts';
+import type { Assignment } from '../pipeline/assignment.ts';
+import { BlockRunner } from '../pipeline/block-runner.ts';
+import { Evaluation } from '../pipeline/evaluation.ts';
+import type { Ledger } from '../pipeline/ledger.ts';
+import type { Timeline } from '../pipeline/timeline.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Compute } from '../ports/compute.ts';
+import type { Transport } from '../ports/transport.ts';
+import type { RoomData } from './room-data.ts';
+
+export interface EngagementContext {
+  clock: Clock;
+  transport: Transport;
+  compute: Compute;
+  ledger: Ledger;
+  timeline: Timeline;
+  data: RoomData;
+  coordinator: PeerId;
+  send(to: PeerId, message: Control): void;
+  /** To everybody here, this peer included. */
+  broadcast(message: Control): void;
+}
+
+/** A block at work under one plan: training, then one evaluation. */
+export class Engagement {
+  readonly #runner: BlockRunner;
+  readonly #evaluation: Evaluation;
+
+  constructor(
+    readonly plan: Plan,
+    config: RunConfig,
+    assignment: Assignment,
+    context: EngagementContext,
+  ) {
+    const key = { term: plan.term, version: plan.version };
+    const { coordinator } = context;
+    const first = plan.stages[0].lanes[0].peer;
+    const rows = assignment.block.rows;
+    const shared = {
+      plan,
+      assignment,
+      compute: context.compute,
+      transport: context.transport,
+      loader: new Loader(context.data.task, context.data.chunks, config.seed, config.batch, rows),
+    };
+    const trouble = (fatal: boolean, message: string) =>
+      context.send(coordinator, { type: 'trouble', ...key, fatal, message: message.slice(0, 300) });
+    this.#runner = new BlockRunner({
+      ...shared,
+      config,
+      clock: context.clock,
+      ledger: context.ledger,
+      timeline: context.timeline,
+      onStep: (step, metrics) => context.broadcast({ type: 'step', ...key, step, metrics }),
+      onDone: (stepsDone) => context.send(coordinator, { type: 'block-done', ...key, stepsDone }),
+      onLinkLost: () => trouble(false, 'a link to a neighbour in the pipeline broke'),
+      onFailure: (error) => trouble(true, error.message),
+    });
+    this.#evaluation = new Evaluation({
+      ...shared,
+      tellFirst: (micro) => {
+        for (const peer of new Set([first, coordinator])) {
+          context.send(peer, { type: 'evaluated-micro', ...key, micro });
+        }
+      },
+      onResult: (metrics) => context.send(coordinator, { type: 'evaluated', ...key, metrics }),
+      onLinkLost: () => trouble(false, 'a link to a neighbour in the pipeline broke'),
+      onFailure: (error) => trouble(true, error.message),
+    });
+  }
+
+  get stepsDone(): number {
+    return this.#runner.stepsDone;
+  }
+
+  beginTraining(): void {
+    this.#runner.begin();
+  }
+
+  beginEvaluation(): void {
+    this.#evaluation.begin();
+  }
+
+  evaluationCameThrough(): void {
+    this.#evaluation.cameThrough();
+  }
+
+  /** Null when taken, otherwise why the frame is refused. */
+  receive(from: PeerId, frame: PartFrame): string | null {
+    return frame.kind === 'evaluation' ? this.#evaluation.receive(from, frame) : this.#runner.receive(from, frame);
+  }
+
+  /** Ends after the task at hand; weights stay as of the last finished step. */
+  async stop(): Promise<void> {
+    await Promise.all([this.#runner.stop(), this.#evaluation.stop()]);
+  }
+}

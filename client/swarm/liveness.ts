@@ -1,0 +1,116 @@
+import type { PeerId } from '../../shared/ids.ts';
+import { LIMITS } from '../../shared/limits.ts';
+import type { Control, ControlOf } from '../../shared/schema/control.ts';
+import type { Term } from '../../shared/schema/plan.ts';
+import type { Cancel, Clock } from '../ports/clock.ts';
+import type { LinkTable } from './link-table.ts';
+
+interface Heard {
+  /** The last message of any kind. */
+  atMs: number;
+  /** The last heartbeat of the other side, to be echoed. */
+  count: number | null;
+  countAtMs: number;
+}
+
+export interface LivenessEvents {
+  onAlive(peer: PeerId): void;
+  onGone(peer: PeerId, reason: 'silent' | 'left'): void;
+  /** After each round of heartbeats. */
+  onBeat(): void;
+}
+
+/**
+ * Who is here, judged by this engine's own heartbeats (a closed tab or a killed browser raises no event in time). A device
+ * whose own timer came late was asleep: it judges nobody by that silence.
+ */
+export class Liveness {
+  readonly #heard = new Map<PeerId, Heard>();
+  readonly #sentAtMs = new Map<number, number>();
+  #count = 0;
+  #lastBeatMs: number;
+  #cancel: Cancel;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly table: LinkTable,
+    private readonly linked: () => PeerId[],
+    private readonly send: (to: PeerId, message: Control) => void,
+    private readonly term: () => Term | null,
+    private readonly events: LivenessEvents,
+  ) {
+    this.#lastBeatMs = clock.now();
+    this.#cancel = clock.after(LIMITS.liveness.heartbeatMs, () => this.#beat());
+  }
+
+  /** The other peers that are here. */
+  alive(): PeerId[] {
+    return [...this.#heard.keys()].sort();
+  }
+
+  /** A peer introduced itself over a new link. */
+  greet(peer: PeerId): void {
+    const known = this.#heard.has(peer);
+    this.#heard.set(peer, { atMs: this.clock.now(), count: null, countAtMs: 0 });
+    if (!known) this.events.onAlive(peer);
+  }
+
+  /** Anything arrived from `peer`. */
+  heard(peer: PeerId): void {
+    const heard = this.#heard.get(peer);
+    if (heard) heard.atMs = this.clock.now();
+  }
+
+  heartbeat(peer: PeerId, message: ControlOf<'heartbeat'>): void {
+    const heard = this.#heard.get(peer);
+    if (!heard) return;
+    const now = this.clock.now();
+    if (message.echo) {
+      const sentAt = this.#sentAtMs.get(message.echo.count);
+      if (sentAt !== undefined) this.table.sampleRtt(peer, Math.max(0, now - sentAt - message.echo.heldMs));
+    }
+    if (heard.count !== null) this.table.sampleArrival(peer, Math.max(0, message.count - heard.count - 1));
+    heard.count = message.count;
+    heard.countAtMs = now;
+    this.table.setRow(peer, message.row);
+  }
+
+  left(peer: PeerId): void {
+    this.#remove(peer, 'left');
+  }
+
+  close(): void {
+    this.#cancel();
+  }
+
+  #beat(): void {
+    const now = this.clock.now();
+    const slept = now - this.#lastBeatMs > LIMITS.liveness.heartbeatMs + LIMITS.liveness.clockJumpMs;
+    this.#lastBeatMs = now;
+    for (const [peer, heard] of this.#heard) {
+      if (slept) heard.atMs = now;
+      else if (now - heard.atMs > LIMITS.liveness.silenceMs) this.#remove(peer, 'silent');
+    }
+    this.#sendHeartbeats(now);
+    this.#cancel = this.clock.after(LIMITS.liveness.heartbeatMs, () => this.#beat());
+    this.events.onBeat();
+  }
+
+  #sendHeartbeats(now: number): void {
+    this.#count++;
+    this.#sentAtMs.set(this.#count, now);
+    this.#sentAtMs.delete(this.#count - 50);
+    const row = this.table.ownRow(this.alive());
+    for (const peer of this.linked()) {
+      const heard = this.#heard.get(peer);
+      const echo = heard?.count != null ? { count: heard.count, heldMs: now - heard.countAtMs } : null;
+      this.send(peer, { type: 'heartbeat', count: this.#count, echo, term: this.term(), row });
+    }
+  }
+
+  #remove(peer: PeerId, reason: 'silent' | 'left'): void {
+    if (!this.#heard.delete(peer)) return;
+    this.table.forget(peer);
+    this.events.onGone(peer, reason);
+  }
+}

@@ -1,0 +1,139 @@
+import type { PeerId } from '../../shared/ids.ts';
+import { LIMITS } from '../../shared/limits.ts';
+import type { RunConfig } from '../../shared/schema/config.ts';
+import type { Control, ControlOf } from '../../shared/schema/control.ts';
+import type { Plan } from '../../shared/schema/plan.ts';
+import { makePlan } from '../planner/plan.ts';
+import type { TransferTime } from '../planner/vertical.ts';
+import { REFERENCE_MESSAGE_BYTES, transferMs } from './centrality.ts';
+import { sameTerm } from './election.ts';
+import { answer, type Office } from './office.ts';
+
+/** From a wish to a plan that every block holder is ready for: profile, plan, prepare. */
+export class Preparation {
+  /** Measured ms per layer; a peer without an entry was not profiled yet. */
+  readonly #layerMs = new Map<PeerId, number[]>();
+  readonly #declined = new Set<PeerId>();
+  readonly #loaded = new Map<PeerId, number>();
+  #version: number;
+
+  constructor(
+    private readonly office: Office,
+    private readonly config: RunConfig,
+    lastVersion: number,
+  ) {
+    this.#version = lastVersion;
+  }
+
+  /**
+   * A plan for everybody here, starting at `startStep` from the state that `holders` have, to which every holder of a block
+   * has said `ready`. Peers that decline or drop out on the way are left out. Rejects with a message for people.
+   */
+  async agree(holders: ReadonlyMap<string, PeerId>, startStep: number, steps: number): Promise<Plan> {
+    const config = { ...this.config, steps };
+    for (let attempt = 0; attempt < LIMITS.room.peers; attempt++) {
+      await this.#profile(config);
+      const plan = this.#plan(config, holders, startStep);
+      this.office.announce('preparing', this.#loadingMessage(), 0, { config, plan });
+      if (await this.#prepare(plan, config)) {
+        const { stages } = plan;
+        const lines = stages.map(({ layers, lanes }) => `${this.#name(lanes[0].peer)}: ${layers.join(', ')}`);
+        this.office.event('planned', `${stages.length} stages. ${lines.join('; ')}`, { version: plan.version });
+        return plan;
+      }
+    }
+    throw new Error('No plan could be agreed on: peers kept dropping out while they prepared.');
+  }
+
+  receive(from: PeerId, message: Control): void {
+    if (message.type === 'loading' && message.version === this.#version) this.#onLoading(from, message.share);
+    if (message.type === 'not-ready' && message.version === this.#version) {
+      this.#decline(from, message.message);
+      this.office.gone(from);
+    }
+  }
+
+  async #profile(config: RunConfig): Promise<void> {
+    const unknown = this.office.context.alive().filter((peer) => !this.#layerMs.has(peer));
+    if (unknown.length === 0) return;
+    this.office.announce('preparing', `Measuring ${unknown.length} devices, layer by layer`, 0, { config });
+    const question = { type: 'profile', term: this.office.term, config } as const;
+    const answers = await this.office.ask(unknown, question, answer('profile-answer'), LIMITS.run.profileTimeoutMs);
+    for (const peer of unknown) this.#note(peer, answers.get(peer), config);
+  }
+
+  #note(peer: PeerId, profile: ControlOf<'profile-answer'> | undefined, config: RunConfig): void {
+    const layerMs = profile?.costs.map((cost) => Math.max(cost.forwardMs + cost.backwardMs, 1e-6)) ?? [];
+    const fits = config.model.layers.every((layer, i) => profile?.costs[i]?.layer === layer.name);
+    this.#layerMs.set(peer, layerMs);
+    if (!profile) this.#decline(peer, 'it did not finish measuring in time');
+    else if (profile.declined !== '') this.#decline(peer, profile.declined);
+    else if (!fits) this.#decline(peer, 'it measured other layers than were asked');
+  }
+
+  #plan(config: RunConfig, holders: ReadonlyMap<string, PeerId>, startStep: number): Plan {
+    const { context, term } = this.office;
+    const peers = context.alive();
+    const devices = peers
+      .filter((peer) => this.#layerMs.has(peer) && !this.#declined.has(peer))
+      .map((peer) => ({ peer, layerMs: this.#layerMs.get(peer)! }));
+    return makePlan({
+      term,
+      version: ++this.#version,
+      run: context.record.run,
+      startStep,
+      config,
+      devices,
+      peers,
+      holders,
+      transferTime: this.#transferTime(),
+    });
+  }
+
+  async #prepare(plan: Plan, config: RunConfig): Promise<boolean> {
+    this.#loaded.clear();
+    const ready = answer('ready', (message) => isAbout(message, plan));
+    const question = { type: 'prepare', plan, config } as const;
+    const answers = await this.office.ask(plan.dataHomes, question, ready, LIMITS.run.prepareTimeoutMs);
+    const alive = this.office.context.alive();
+    const holders = plan.stages.flatMap((stage) => stage.lanes.map((lane) => lane.peer));
+    const late = holders.filter((peer) => !answers.has(peer) && alive.includes(peer) && !this.#declined.has(peer));
+    for (const peer of late) this.#decline(peer, 'it did not get ready in time');
+    return holders.every((peer) => answers.has(peer) && alive.includes(peer));
+  }
+
+  #decline(peer: PeerId, reason: string): void {
+    this.#declined.add(peer);
+    this.office.event('declined', `${this.#name(peer)} takes no block: ${reason}`, { peer });
+  }
+
+  #onLoading(from: PeerId, share: number): void {
+    this.#loaded.set(from, share);
+    const peers = this.office.context.alive();
+    const mean = peers.reduce((sum, peer) => sum + (this.#loaded.get(peer) ?? 0), 0) / peers.length;
+    this.office.announce('preparing', this.#loadingMessage(), mean);
+  }
+
+  #loadingMessage(): string {
+    return `Loading data and blocks on ${this.office.context.alive().length} peers`;
+  }
+
+  #name(peer: PeerId): string {
+    return this.office.context.nameOf(peer);
+  }
+
+  /** From the same links as the election; peers without a link are infinitely far apart. */
+  #transferTime(): TransferTime {
+    const links = new Map(this.office.context.links().map((link) => [`${link.a}/${link.b}`, link]));
+    return (from, to, bytes) => {
+      const link = links.get(from < to ? `${from}/${to}` : `${to}/${from}`);
+      if (!link) return Infinity;
+      return transferMs({ ...link, rttMs: 0 }) * (bytes / REFERENCE_MESSAGE_BYTES) + link.rttMs / 2;
+    };
+  }
+}
+
+/** True where a message is about exactly this plan. */
+export function isAbout(message: { term: Plan['term']; version: number }, plan: Plan): boolean {
+  return sameTerm(message.term, plan.term) && message.version === plan.version;
+}

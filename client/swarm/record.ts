@@ -1,0 +1,97 @@
+import type { PeerId } from '../../shared/ids.ts';
+import { LIMITS } from '../../shared/limits.ts';
+import type { RunConfig } from '../../shared/schema/config.ts';
+import type { ControlOf, Final, PeerReport, Phase, RunEvent } from '../../shared/schema/control.ts';
+import type { Plan } from '../../shared/schema/plan.ts';
+import type { Metrics } from '../ports/compute.ts';
+
+export interface StepRecord {
+  step: number;
+  /** Mean cross-entropy over the step's samples, natural logarithm. */
+  loss: number;
+  /** Share of the step's samples that the model got right. */
+  accuracy: number;
+  /** Milliseconds since training began. */
+  t_ms: number;
+}
+
+/** All that a peer knows of the room's run. Every peer keeps one, so that any of them can show it, report it, or take over. */
+export class RunRecord {
+  run = 0;
+  phase: Phase = 'idle';
+  message = '';
+  /** Progress of the phase, 0..1. */
+  share = 0;
+  config: RunConfig | null = null;
+  plan: Plan | null = null;
+  steps: StepRecord[] = [];
+  events: RunEvent[] = [];
+  final: Final | null = null;
+  peers: PeerReport[] = [];
+  #beganMs: number | null = null;
+
+  /** True while the room is busy with a run. */
+  get running(): boolean {
+    return ['preparing', 'training', 'paused', 'evaluating'].includes(this.phase);
+  }
+
+  get lastStep(): StepRecord | null {
+    return this.steps.at(-1) ?? null;
+  }
+
+  begin(run: number): void {
+    this.run = run;
+    this.steps = [];
+    this.events = [];
+    this.final = null;
+    this.peers = [];
+    this.plan = null;
+    this.#beganMs = null;
+  }
+
+  /** What the coordinator says of the run. */
+  apply(state: ControlOf<'run-state'>, nowMs: number): void {
+    if (state.run !== this.run) this.begin(state.run);
+    if (state.phase === 'training') this.#beganMs ??= nowMs;
+    this.phase = state.phase;
+    this.message = state.message;
+    this.share = state.share;
+    this.config = state.config ?? this.config;
+    this.plan = state.plan ?? this.plan;
+  }
+
+  addStep(step: number, metrics: Metrics, nowMs: number): void {
+    // After a mend a step number may come again: the later word counts.
+    while (this.steps.length > 0 && this.steps.at(-1)!.step >= step) this.steps.pop();
+    this.steps.push({
+      step,
+      loss: metrics.lossSum / metrics.samples,
+      accuracy: metrics.correct / metrics.samples,
+      t_ms: this.elapsedMs(nowMs),
+    });
+  }
+
+  addEvent(event: RunEvent): void {
+    this.events.push(event);
+    if (this.events.length > LIMITS.run.eventsKept) this.events.shift();
+  }
+
+  /** Milliseconds since training began; 0 before. */
+  elapsedMs(nowMs: number): number {
+    return this.#beganMs === null ? 0 : nowMs - this.#beganMs;
+  }
+
+  /** Samples per second over the last few seconds of training; null before there are two steps. */
+  samplesPerSecond(): number | null {
+    const last = this.lastStep;
+    if (!last || !this.config) return null;
+    const first = this.steps.findLast((step) => step.t_ms <= last.t_ms - 5000) ?? this.steps[0];
+    const ms = last.t_ms - first.t_ms;
+    return ms > 0 ? (((last.step - first.step) * this.config.batch) / ms) * 1000 : null;
+  }
+
+  /** Who holds a block in the plan. */
+  blockHolders(): PeerId[] {
+    return this.plan?.stages.flatMap((stage) => stage.lanes.map((lane) => lane.peer)) ?? [];
+  }
+}

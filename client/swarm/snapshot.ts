@@ -1,0 +1,66 @@
+import type { PeerId } from '../../shared/ids.ts';
+import type { RunConfig } from '../../shared/schema/config.ts';
+import type { ControlOf, Final, Phase, RunEvent } from '../../shared/schema/control.ts';
+import type { Plan, Term } from '../../shared/schema/plan.ts';
+import type { LinkQuality } from './centrality.ts';
+import type { RunRecord, StepRecord } from './record.ts';
+
+/** What a peer says of itself when a link opens. */
+export type Introduction = Omit<ControlOf<'hello'>, 'type' | 'protocol'>;
+
+export interface PeerView extends Introduction {
+  id: PeerId;
+  isSelf: boolean;
+  isCoordinator: boolean;
+  /** Layers of its block; empty where it stands by or nothing runs. */
+  layers: string[];
+}
+
+export interface RunView {
+  phase: Phase;
+  /** For people: what goes on, or why it does not. */
+  message: string;
+  /** Progress of the phase, 0..1. */
+  share: number;
+  config: RunConfig | null;
+  plan: Plan | null;
+  stepsDone: number;
+  last: StepRecord | null;
+  samplesPerSecond: number | null;
+  /** Estimated from the present rate; null while unknown. */
+  secondsLeft: number | null;
+  events: readonly RunEvent[];
+  final: Final | null;
+}
+
+/** The room as this peer sees it, at one moment. */
+export interface SwarmSnapshot {
+  self: PeerId;
+  peers: PeerView[];
+  links: LinkQuality[];
+  term: Term | null;
+  /** The same coordinator for a while, and every link measured: a good moment to start. */
+  settled: boolean;
+  run: RunView;
+  refused: Record<string, number>;
+}
+
+export function viewRun(record: RunRecord): RunView {
+  const samplesPerSecond = record.samplesPerSecond();
+  const stepsDone = (record.lastStep?.step ?? -1) + 1;
+  const samplesLeft = record.config ? (record.config.steps - stepsDone) * record.config.batch : 0;
+  const training = record.phase === 'training' && samplesPerSecond;
+  return {
+    phase: record.phase,
+    message: record.message,
+    share: record.phase === 'training' && record.config ? stepsDone / record.config.steps : record.share,
+    config: record.config,
+    plan: record.plan,
+    stepsDone,
+    last: record.lastStep,
+    samplesPerSecond,
+    secondsLeft: training ? samplesLeft / samplesPerSecond : null,
+    events: record.events,
+    final: record.final,
+  };
+}

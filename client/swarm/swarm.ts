@@ -1,0 +1,465 @@
+import * as v from 'valibot';
+import type { PeerId } from '../../shared/ids.ts';
+import { LIMITS } from '../../shared/limits.ts';
+import type { Frame } from '../../shared/frames.ts';
+import { Refusals } from '../../shared/refusals.ts';
+import { complaint } from '../../shared/schema/common.ts';
+import { RunConfigSchema, type RunConfig } from '../../shared/schema/config.ts';
+import type { Control, ControlOf } from '../../shared/schema/control.ts';
+import type { Term } from '../../shared/schema/plan.ts';
+import { PROTOCOL_VERSION } from '../../shared/version.ts';
+import type { Task } from '../data/tasks.ts';
+import { modelShapes } from '../model/shapes.ts';
+import type { Span } from '../pipeline/timeline.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Compute, LayerState, MemoryUse } from '../ports/compute.ts';
+import type { Origin, Storage } from '../ports/storage.ts';
+import type { Transport } from '../ports/transport.ts';
+import { Blobs } from './blobs.ts';
+import { centralities, mostCentral } from './centrality.ts';
+import { Coordinator } from './coordinator.ts';
+import { Election, sameTerm } from './election.ts';
+import { GoodputProbe } from './goodput.ts';
+import { LinkTable } from './link-table.ts';
+import { Liveness } from './liveness.ts';
+import { Mail } from './mail.ts';
+import type { Departure } from './mending.ts';
+import { Participant } from './participant.ts';
+import { RunRecord } from './record.ts';
+import { decodeLayer } from './shelf.ts';
+import { viewRun, type Introduction, type PeerView, type SwarmSnapshot } from './snapshot.ts';
+
+/** Everything from outside, and who this peer is. */
+export interface SwarmPorts {
+  clock: Clock;
+  transport: Transport;
+  compute: Compute;
+  storage: Storage;
+  origin: Origin;
+  me: Introduction;
+  /** The data sets there are; MNIST where left out. */
+  tasks?: Readonly<Record<RunConfig['task'], Task>>;
+}
+
+/** Messages that only the coordinator of the present term may send. */
+type Order = 'profile' | 'prepare' | 'commit' | 'pause' | 'evaluate' | 'report' | 'run-state' | 'event' | 'finished';
+
+const ORDERS: ReadonlySet<string> = new Set<Order>([
+  'profile',
+  'prepare',
+  'commit',
+  'pause',
+  'evaluate',
+  'report',
+  'run-state',
+  'event',
+  'finished',
+]);
+
+/** One peer of a room: the whole engine, wired. Knows nothing of browsers; the simulation runs the same. */
+export class Swarm {
+  readonly self: PeerId;
+  readonly record = new RunRecord();
+  readonly refusals = new Refusals();
+  readonly #mail: Mail;
+  readonly #table: LinkTable;
+  readonly #liveness: Liveness;
+  readonly #election: Election;
+  readonly #probe: GoodputProbe;
+  readonly #blobs: Blobs;
+  readonly #participant: Participant;
+  readonly #introductions = new Map<PeerId, Introduction>();
+  readonly #listeners = new Set<() => void>();
+  #coordinator: Coordinator | null = null;
+  #departures: Departure[] = [];
+  #settledSinceMs: number | null = null;
+  #answerStart: ((answer: ControlOf<'start-answer'>) => void) | null = null;
+  #closed = false;
+
+  constructor(private readonly ports: SwarmPorts) {
+    const { clock, transport } = ports;
+    this.self = transport.self;
+    this.#introductions.set(this.self, ports.me);
+    this.#table = new LinkTable(this.self);
+    this.#mail = new Mail(transport, clock, this.refusals, {
+      onControl: (from, message) => this.#onControl(from, message),
+      onFrame: (from, frame) => this.#onFrame(from, frame),
+      onOpen: (peer) => this.#send(peer, { type: 'hello', protocol: PROTOCOL_VERSION, ...ports.me }),
+      onClose: (peer) => this.#blobs.forget(peer),
+    });
+    this.#liveness = new Liveness(
+      clock,
+      this.#table,
+      () => transport.peers(),
+      (to, message) => this.#send(to, message),
+      () => this.#election.term,
+      {
+        onAlive: (peer) => this.#onAlive(peer),
+        onGone: (peer, reason) => this.#onGone(peer, reason),
+        onBeat: () => this.#onBeat(),
+      },
+    );
+    this.#election = new Election(
+      this.self,
+      clock,
+      () => ({
+        alive: this.#alive(),
+        links: this.#table.links(this.#alive()),
+        complete: this.#table.complete(this.#alive()),
+        running: this.record.running,
+        mayLead: (peer) => this.record.plan?.dataHomes.includes(peer) ?? true,
+        heardByOthers: (peer) => this.#table.reachedByOthers(peer, this.#liveness.alive()),
+      }),
+      (term, centrality) => this.#broadcast({ type: 'claim', term, centrality }),
+      (term) => this.#onTerm(term),
+    );
+    this.#probe = new GoodputProbe(clock, transport, (peer, rate) => this.#table.sampleGoodput(peer, rate));
+    this.#blobs = new Blobs(
+      clock,
+      transport,
+      (to, message) => this.#send(to, message),
+      (name) => this.#participant.find(name),
+    );
+    this.#participant = new Participant({
+      ...ports,
+      alive: () => this.#alive(),
+      fetchBlob: (peer, blob) => this.#blobs.fetch(peer, blob),
+      send: (to, message) => void this.#send(to, message),
+      broadcast: (message) => this.#broadcast(message),
+    });
+    this.#mail.listen();
+  }
+
+  /** Calls back after every change that a person could see; returns how to stop that. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  snapshot(): SwarmSnapshot {
+    const { clock } = this.ports;
+    const settled = this.#settledSinceMs !== null && clock.now() - this.#settledSinceMs >= 2 * LIMITS.election.settleMs;
+    return {
+      self: this.self,
+      peers: this.#alive().map((peer) => this.#viewPeer(peer)),
+      links: this.#table.links(this.#alive()),
+      term: this.#election.term,
+      settled,
+      run: viewRun(this.record),
+      refused: this.refusals.counts(),
+    };
+  }
+
+  /** What this peer's block did lately, for pictures and for measuring overlap. */
+  spans(): readonly Span[] {
+    return this.#participant.timeline.spans();
+  }
+
+  get dataFetched(): { fromServer: number; fromPeers: number; fromStorage: number } {
+    return this.#participant.dataFetched;
+  }
+
+  /** Asks the coordinator for a run. Rejects with a message for people. */
+  async start(config: RunConfig): Promise<void> {
+    const checked = v.safeParse(RunConfigSchema, config);
+    if (!checked.success) throw new Error(`This run cannot be started: ${complaint(checked.issues)}`);
+    modelShapes(config.model);
+    for (let attempt = 0; attempt < 5; attempt++) {
+      const answer = await this.#askToStart(checked.output);
+      if (answer.accepted) return;
+      if (!answer.retry) throw new Error(answer.message);
+    }
+    throw new Error('The room has no coordinator yet. Wait until everybody is linked, then try again.');
+  }
+
+  /** Ends training at the step it has reached; the model is tested as it is. */
+  stop(): void {
+    this.#toCoordinator({ type: 'stop' });
+  }
+
+  /** Goes on with the rest after a pause. */
+  goOn(): void {
+    this.#toCoordinator({ type: 'go-on' });
+  }
+
+  /** The state of all layers, fetched from the peers that hold them. Rejects where a layer is held by nobody. */
+  async collectModel(): Promise<{ config: RunConfig; layers: LayerState[] }> {
+    const { config, plan } = this.record;
+    if (!config || !plan) throw new Error('There is no trained model in this room yet.');
+    const layers: LayerState[] = [];
+    for (const shape of modelShapes(config.model)) {
+      const layer = shape.spec.name;
+      const holder = plan.stages.find((stage) => stage.layers.includes(layer))?.lanes[0].peer;
+      if (!holder) throw new Error(`Nobody holds layer ${layer}.`);
+      const bytes =
+        holder === this.self
+          ? await this.#participant.find({ kind: 'layer', layer })
+          : await this.#blobs.fetch(holder, { kind: 'layer', layer });
+      if (!bytes) throw new Error(`Layer ${layer} is not here any more.`);
+      layers.push(decodeLayer(bytes, shape));
+    }
+    return { config, layers };
+  }
+
+  /** Says good-bye and ends everything that was started. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const peer of this.ports.transport.peers()) this.#send(peer, { type: 'leave' });
+    this.#liveness.close();
+    this.#coordinator?.close();
+    this.#blobs.close();
+    this.#participant.close();
+    this.ports.transport.close();
+  }
+
+  #alive(): PeerId[] {
+    return [this.self, ...this.#liveness.alive()].sort();
+  }
+
+  #send(to: PeerId, message: Control): boolean {
+    return this.#mail.send(to, message);
+  }
+
+  #broadcast(message: Control): void {
+    for (const peer of this.#alive()) this.#send(peer, message);
+  }
+
+  #toCoordinator(message: Control): void {
+    const term = this.#election.term;
+    if (term) this.#send(term.peer, message);
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  #viewPeer(peer: PeerId): PeerView {
+    const stage = this.record.plan?.stages.find(({ lanes }) => lanes.some((lane) => lane.peer === peer));
+    return {
+      id: peer,
+      ...this.#introductions.get(peer)!,
+      isSelf: peer === this.self,
+      isCoordinator: this.#election.term?.peer === peer,
+      layers: stage?.layers ?? [],
+    };
+  }
+
+  #nameOf(peer: PeerId): string {
+    return this.#introductions.get(peer)?.name ?? peer;
+  }
+
+  #onAlive(peer: PeerId): void {
+    this.#probe.probe(peer);
+    this.#coordinator?.onAlive(peer);
+    this.#changed();
+  }
+
+  #onGone(peer: PeerId, reason: Departure['reason']): void {
+    const departure: Departure = { peer, name: this.#nameOf(peer), reason };
+    this.#blobs.forget(peer);
+    this.#probe.forget(peer);
+    if (this.record.running) this.#departures.push(departure);
+    this.#coordinator?.onGone(departure);
+    this.#changed();
+  }
+
+  #onBeat(): void {
+    this.#election.consider();
+    const alive = this.#alive();
+    const term = this.#election.term;
+    const centrality = centralities(alive, this.#table.links(alive));
+    const steady =
+      term !== null &&
+      alive.includes(term.peer) &&
+      this.#table.complete(alive) &&
+      centrality.get(mostCentral(centrality))! <= LIMITS.election.clearlyBetter * centrality.get(term.peer)!;
+    this.#settledSinceMs = steady ? (this.#settledSinceMs ?? this.ports.clock.now()) : null;
+    this.#changed();
+  }
+
+  #onTerm(term: Term): void {
+    this.#settledSinceMs = null;
+    this.#coordinator?.close();
+    this.#coordinator = null;
+    if (term.peer === this.self) {
+      this.#coordinator = new Coordinator(
+        {
+          self: this.self,
+          clock: this.ports.clock,
+          record: this.record,
+          alive: () => this.#alive(),
+          links: () => this.#table.links(this.#alive()),
+          nameOf: (peer) => this.#nameOf(peer),
+          send: (to, message) => void this.#send(to, message),
+        },
+        term,
+      );
+      this.#coordinator.takeOver(this.#departures);
+    }
+    this.#changed();
+  }
+
+  async #askToStart(config: RunConfig): Promise<ControlOf<'start-answer'>> {
+    const { clock } = this.ports;
+    const pause = (ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
+    const answer = new Promise<ControlOf<'start-answer'>>((resolve) => {
+      this.#answerStart = resolve;
+      clock.after(LIMITS.election.claimTimeoutMs, () =>
+        resolve({ type: 'start-answer', accepted: false, retry: true, message: 'no answer' }),
+      );
+    });
+    this.#toCoordinator({ type: 'start', config });
+    const given = await answer;
+    if (!given.accepted && given.retry) await pause(LIMITS.election.settleMs);
+    return given;
+  }
+
+  #onFrame(from: PeerId, frame: Frame): string | null {
+    this.#liveness.heard(from);
+    if (frame.kind === 'blob') return this.#blobs.receive(from, frame);
+    if (frame.kind === 'probe') {
+      this.#probe.receive(from, frame);
+      return null;
+    }
+    return this.#participant.receivePart(from, frame);
+  }
+
+  #onControl(from: PeerId, message: Control): string | null {
+    if (this.#closed) return null;
+    this.#liveness.heard(from);
+    if (ORDERS.has(message.type)) return this.#onOrder(from, message as ControlOf<Order>);
+    switch (message.type) {
+      case 'hello': {
+        if (message.protocol !== PROTOCOL_VERSION) return 'wrong-version';
+        this.#introductions.set(from, { name: message.name, device: message.device });
+        this.#liveness.greet(from);
+        return null;
+      }
+      case 'heartbeat':
+        this.#liveness.heartbeat(from, message);
+        if (message.term) this.#election.learn(message.term);
+        return null;
+      case 'claim':
+        if (message.term.peer !== from) return 'claim-for-another';
+        this.#election.learn(message.term);
+        return null;
+      case 'leave':
+        this.#liveness.left(from);
+        return null;
+      case 'start':
+        this.#send(from, { type: 'start-answer', ...this.#tryStart(message.config) });
+        return null;
+      case 'start-answer':
+        if (from !== this.#election.term?.peer) return 'not-the-coordinator';
+        this.#answerStart?.(message);
+        return null;
+      case 'stop':
+        this.#coordinator?.stop();
+        return null;
+      case 'go-on':
+        this.#coordinator?.goOn();
+        return null;
+      case 'step':
+        return this.#onStep(from, message);
+      case 'evaluated-micro':
+        this.#participant.evaluatedMicro(message);
+        this.#coordinator?.receive(from, message);
+        return null;
+      case 'blob-request':
+        void this.#blobs.serve(from, message);
+        return null;
+      case 'blob-refused':
+        this.#blobs.refused(from, message);
+        return null;
+      default:
+        if (!this.#coordinator) return 'not-coordinating';
+        this.#coordinator.receive(from, message);
+        return null;
+    }
+  }
+
+  #tryStart(config: RunConfig): { accepted: boolean; retry: boolean; message: string } {
+    if (!this.#coordinator) return { accepted: false, retry: true, message: 'Another peer coordinates now.' };
+    return { ...this.#coordinator.start(config), retry: false };
+  }
+
+  #onStep(from: PeerId, message: ControlOf<'step'>): string | null {
+    const { plan } = this.record;
+    if (plan?.version !== message.version || !sameTerm(plan.term, message.term)) return 'step-other-plan';
+    if (plan.stages.at(-1)!.lanes[0].peer !== from) return 'step-not-from-the-head';
+    if (message.metrics.samples === 0) return 'step-without-samples';
+    this.record.addStep(message.step, message.metrics, this.ports.clock.now());
+    this.#coordinator?.receive(from, message);
+    this.#changed();
+    return null;
+  }
+
+  /** Fencing: orders count only from the coordinator of the newest term that this peer knows. */
+  #onOrder(from: PeerId, message: ControlOf<Order>): string | null {
+    if (from !== this.#election.term?.peer) return 'not-the-coordinator';
+    switch (message.type) {
+      case 'profile':
+        void this.#participant.profile(from, message.config);
+        break;
+      case 'prepare':
+        if (!sameTerm(message.plan.term, this.#election.term)) return 'plan-of-another-term';
+        this.#participant.prepare(from, message);
+        break;
+      case 'commit':
+        this.#participant.commit(message);
+        break;
+      case 'pause':
+        this.#participant.pause(from, message);
+        break;
+      case 'evaluate':
+        this.#participant.evaluate(message);
+        break;
+      case 'report':
+        void this.#sendReport(from);
+        break;
+      case 'run-state':
+        this.record.apply(message, this.ports.clock.now());
+        if (message.phase === 'training') this.#departures = [];
+        break;
+      case 'event':
+        this.record.addEvent(message.event);
+        break;
+      case 'finished':
+        this.record.final = message.final;
+        this.record.peers = message.peers;
+        break;
+    }
+    this.#changed();
+    return null;
+  }
+
+  async #sendReport(to: PeerId): Promise<void> {
+    const { compute, transport, me } = this.ports;
+    const { assignment, ledger, timeline } = this.#participant;
+    const { bytesSent, messagesSent } = transport.stats();
+    const held = new Set(assignment?.block.layers.map((layer) => layer.spec.name));
+    const shapes = this.record.config ? modelShapes(this.record.config.model) : [];
+    const parameters = shapes.filter((shape) => held.has(shape.spec.name)).flatMap((shape) => shape.parameters);
+    const report = {
+      id: this.self,
+      name: me.name,
+      device: me.device,
+      blocks: assignment ? [{ layers: [...held], parameters }] : [],
+      memory: await compute.memory().catch(() => NO_MEMORY),
+      ledger: ledger.counts(),
+      wire: { bytesSent, messagesSent },
+      busyMs: timeline.busyMs,
+      refused: this.refusals.total,
+    };
+    this.#send(to, { type: 'report-answer', report });
+  }
+}
+
+/** A peer that stands by holds no tensors. */
+const NO_MEMORY: MemoryUse = {
+  tensors: 0,
+  bytes: 0,
+  peakBytes: 0,
+  accounted: { parametersBytes: 0, gradientsBytes: 0, optimizerBytes: 0, activationsBytes: 0 },
+};
