@@ -97,6 +97,8 @@ export const LIMITS = {
     stepsKept: 1_000_000,
     eventsKept: 2_000,
     mendsWithoutProgress: 3,
+    /** Wait before planning anew after trouble; grows with each attempt that got nowhere. */
+    troubleRestMs: 1_000,
   },
   pipeline: {
     /** Parts waiting for their turn at one block. */

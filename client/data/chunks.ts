@@ -100,7 +100,9 @@ export class ChunkStore {
     const start = file.headerBytes + name.chunk * LIMITS.data.chunkSamples * file.itemBytes;
     const bytes = await this.origin.read(name.file, start, start + this.#expectedBytes(name));
     if (bytes.length !== this.#expectedBytes(name)) {
-      throw new Error(`The server sent ${bytes.length} bytes of ${name.file}, not ${this.#expectedBytes(name)}.`);
+      throw new Error(
+        `The server sent ${bytes.length} bytes of ${name.file}, not ${this.#expectedBytes(name)}.`,
+      );
     }
     this.fetched.fromServer++;
     return bytes;

@@ -61,7 +61,8 @@ export class Loader {
     for (let i = 0; i < indices.length; i++) {
       const wanted = Math.floor(indices[i] / LIMITS.data.chunkSamples);
       if (wanted !== chunk) {
-        if (wanted >= chunkCount(part)) throw new Error(`Sample ${indices[i]} is beyond the end of ${file.file}.`);
+        if (wanted >= chunkCount(part))
+          throw new Error(`Sample ${indices[i]} is beyond the end of ${file.file}.`);
         chunk = wanted;
         bytes = await this.chunks.get({ file: file.file, chunk });
       }

@@ -24,7 +24,11 @@ export interface Task {
   test: DataPart;
 }
 
-const idx = (file: string, headerBytes: number, itemBytes: number): DataFile => ({ file, headerBytes, itemBytes });
+const idx = (file: string, headerBytes: number, itemBytes: number): DataFile => ({
+  file,
+  headerBytes,
+  itemBytes,
+});
 
 /** MNIST (LeCun, Cortes, Burges): 28 x 28 grey images of handwritten digits. */
 const MNIST: Task = {

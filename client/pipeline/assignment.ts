@@ -96,7 +96,8 @@ export function planComplaint(plan: Plan, config: RunConfig): string | null {
     if (stage.lanes.length !== 1) return `stage ${s} has several lanes, which this version cannot train`;
     for (const layer of stage.layers) {
       const [start, end] = stage.lanes[0].units[layer] ?? [0, 0];
-      if (start !== 0 || end !== byName.get(layer)!.outputShape.at(-1)) return `not all units of ${layer} are held`;
+      if (start !== 0 || end !== byName.get(layer)!.outputShape.at(-1))
+        return `not all units of ${layer} are held`;
     }
     if (s > 0 && plan.boundaries[s - 1].width !== sizeOf(byName.get(stage.layers[0])!.inputShape)) {
       return `boundary ${s - 1} is not as wide as what crosses it`;

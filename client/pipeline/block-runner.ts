@@ -162,7 +162,13 @@ export class BlockRunner {
     ledger.begin();
     this.#forwards++;
     const rows = assignment.block.rows;
-    const { output } = await compute.forward({ micro, rows, input, training: true, ...(labels && { labels }) });
+    const { output } = await compute.forward({
+      micro,
+      rows,
+      input,
+      training: true,
+      ...(labels && { labels }),
+    });
     if (assignment.after && output) this.#send('forward', assignment.after, micro, output);
   }
 

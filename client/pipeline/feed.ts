@@ -29,7 +29,8 @@ export class Feed<T> {
   /** Item `index`, which must be the next one and there. */
   take(index: number): T {
     const item = this.#ready.get(index);
-    if (item === undefined || index !== this.#next) throw new Error(`Item ${index} is not the next one to take.`);
+    if (item === undefined || index !== this.#next)
+      throw new Error(`Item ${index} is not the next one to take.`);
     this.#ready.delete(index);
     this.#next++;
     this.#ask();
@@ -42,7 +43,8 @@ export class Feed<T> {
   }
 
   #ask(): void {
-    while (!this.#closed && this.#asked < Math.min(this.end, this.#next + this.ahead)) void this.#fetch(this.#asked++);
+    while (!this.#closed && this.#asked < Math.min(this.end, this.#next + this.ahead))
+      void this.#fetch(this.#asked++);
   }
 
   async #fetch(index: number): Promise<void> {

@@ -55,7 +55,8 @@ export class Inbox {
 
   /** The numbers of a whole micro-batch, [rows, width]; they leave the inbox. */
   take(step: number, micro: number): Float32Array {
-    if (!this.has(step, micro)) throw new Error(`The parts of step ${step}, micro-batch ${micro} are not whole.`);
+    if (!this.has(step, micro))
+      throw new Error(`The parts of step ${step}, micro-batch ${micro} are not whole.`);
     const key = keyOf(step, micro, this.expected.boundary.lanes[0].lane);
     const { data } = this.#parts.get(key)!;
     this.#parts.delete(key);

@@ -34,13 +34,19 @@ export function planVertical(
   transferTime: TransferTime,
 ): Placement {
   const stages = Math.min(devices.length, boundaryBytes.length);
-  const sorted = [...devices].sort((a, b) => total(a.layerMs) - total(b.layerMs) || (a.peer < b.peer ? -1 : 1));
+  const sorted = [...devices].sort(
+    (a, b) => total(a.layerMs) - total(b.layerMs) || (a.peer < b.peer ? -1 : 1),
+  );
   const evaluate = (order: readonly Device[]) => place(order.slice(0, stages), boundaryBytes, transferTime);
   if (countOrders(sorted.length, stages) <= ENUMERATED_ORDERS) return enumerate(sorted, stages, evaluate);
   return searchBySwaps(sorted, stages, evaluate);
 }
 
-function place(order: readonly Device[], boundaryBytes: readonly number[], transferTime: TransferTime): Placement {
+function place(
+  order: readonly Device[],
+  boundaryBytes: readonly number[],
+  transferTime: TransferTime,
+): Placement {
   const { starts, bottleneck } = bestPartition(order.map((device) => device.layerMs));
   const ends = [...starts.slice(1), boundaryBytes.length];
   const trafficMs = starts
@@ -79,7 +85,11 @@ function enumerate(devices: Device[], stages: number, evaluate: (order: Device[]
   return best!;
 }
 
-function searchBySwaps(devices: Device[], stages: number, evaluate: (order: Device[]) => Placement): Placement {
+function searchBySwaps(
+  devices: Device[],
+  stages: number,
+  evaluate: (order: Device[]) => Placement,
+): Placement {
   let best: Placement | null = null;
   for (let start = 0; start < devices.length; start++) {
     const order = [...devices.slice(start), ...devices.slice(0, start)];
@@ -92,7 +102,7 @@ function searchBySwaps(devices: Device[], stages: number, evaluate: (order: Devi
 /** Swaps two peers as long as that helps; positions from `stages` on are the peers that stand by. */
 function climb(order: Device[], stages: number, evaluate: (order: Device[]) => Placement): Placement {
   let best = evaluate(order);
-  for (let improved = true; improved; ) {
+  for (let improved = true; improved;) {
     improved = false;
     for (let i = 0; i < stages; i++) {
       for (let j = i + 1; j < order.length; j++) {

@@ -32,10 +32,18 @@ export class Blobs {
   fetch(peer: PeerId, blob: BlobName): Promise<Uint8Array> {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
-      const wanted: Wanted = { peer, bytes: null, offsets: new Set(), resolve, reject, cancel: () => undefined };
+      const wanted: Wanted = {
+        peer,
+        bytes: null,
+        offsets: new Set(),
+        resolve,
+        reject,
+        cancel: () => undefined,
+      };
       this.#wanted.set(id, wanted);
       this.#restartTimer(id, wanted);
-      if (!this.send(peer, { type: 'blob-request', id, blob })) this.#fail(id, 'there is no link to that peer');
+      if (!this.send(peer, { type: 'blob-request', id, blob }))
+        this.#fail(id, 'there is no link to that peer');
     });
   }
 

@@ -1,9 +1,17 @@
+import { hashText } from '../../shared/counter-random.ts';
 import type { PeerId } from '../../shared/ids.ts';
 import { LIMITS } from '../../shared/limits.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { Control, Final, PeerReport } from '../../shared/schema/control.ts';
 import type { Plan, Term } from '../../shared/schema/plan.ts';
-import { describePause, lostLayers, takeStock, type Departure, type Stock } from './mending.ts';
+import {
+  describeDeparture,
+  describePause,
+  lostLayers,
+  takeStock,
+  type Departure,
+  type Stock,
+} from './mending.ts';
 import { answer, Fenced, Office, type CoordinatorContext } from './office.ts';
 import { isAbout, Preparation } from './preparation.ts';
 import { Watch, type Outcome } from './watch.ts';
@@ -21,6 +29,7 @@ export class Coordinator {
   #departures: Departure[] = [];
   #stopRequested = false;
   #conducting = false;
+  #runs = 0;
 
   constructor(
     private readonly context: CoordinatorContext,
@@ -33,7 +42,7 @@ export class Coordinator {
   start(config: RunConfig): { accepted: boolean; message: string } {
     if (this.#conducting) return { accepted: false, message: 'A run is going on already. Stop it first.' };
     const { record } = this.context;
-    record.begin(record.run + 1);
+    record.begin(hashText(`${this.context.self}/${this.#office.term.counter}/${++this.#runs}`) || 1);
     this.#office.announce('preparing', 'Starting', 0, { config });
     this.#office.appoint(0);
     void this.#conduct(config, null);
@@ -45,8 +54,13 @@ export class Coordinator {
     const { record } = this.context;
     if (!record.running || !record.config) return;
     this.#office.appoint((record.lastStep?.step ?? -1) + 1);
-    for (const departure of departures) this.#note(departure);
+    this.#departures = [...departures];
     void this.#conduct(record.config, record.plan);
+  }
+
+  /** This peer outbid another with a newer term: everything goes on under it. */
+  renew(term: Term): void {
+    this.#office.renew(term);
   }
 
   /** A person asks to stop: training ends at the step it has reached, and the model is tested. */
@@ -70,7 +84,8 @@ export class Coordinator {
     this.#office.gone(departure.peer);
     if (!this.#conducting) return;
     this.#note(departure);
-    if (this.#plan && holdersOf(this.#plan).includes(departure.peer)) this.#watch?.happen({ kind: 'departed' });
+    if (this.#plan && holdersOf(this.#plan).includes(departure.peer))
+      this.#watch?.happen({ kind: 'departed' });
   }
 
   receive(from: PeerId, message: Control): void {
@@ -95,8 +110,8 @@ export class Coordinator {
 
   #note(departure: Departure): void {
     this.#departures.push(departure);
-    const how = departure.reason === 'left' ? 'left the room' : 'is gone: nothing was heard of it for over 2 s';
-    this.#office.event('peer-left', `${departure.name} ${how}.`, { peer: departure.peer, reason: departure.reason });
+    const { peer, reason } = departure;
+    this.#office.event('peer-left', describeDeparture(departure), { peer, reason });
   }
 
   async #conduct(config: RunConfig, inherited: Plan | null): Promise<void> {
@@ -108,9 +123,9 @@ export class Coordinator {
     } catch (error) {
       if (error instanceof Fenced) return;
       const message = error instanceof Error ? error.message : String(error);
+      await this.#pauseBlocks().catch(() => undefined);
       this.#office.event('failed', message);
       this.#office.announce('failed', message, 0);
-      await this.#pauseBlocks();
     } finally {
       this.#conducting = false;
       this.#plan = null;
@@ -123,7 +138,7 @@ export class Coordinator {
     let { steps } = config;
     let stock: Stock = { holders: new Map(), startStep: 0, behind: [] };
     if (inherited) stock = await this.#pause(inherited, 'the coordinator is gone', config);
-    for (let mends = 0; mends <= LIMITS.run.mendsWithoutProgress; ) {
+    for (let mends = 0; mends <= LIMITS.run.mendsWithoutProgress;) {
       if (this.#stopRequested) steps = Math.max(1, stock.startStep);
       const plan = await this.#preparation.agree(stock.holders, stock.startStep, steps);
       const outcome = await this.#train(plan);
@@ -132,6 +147,8 @@ export class Coordinator {
       const before = stock.startStep;
       stock = await this.#pause(plan, outcome.kind === 'trouble' ? outcome.message : '', config);
       mends = stock.startStep > before || this.#stopRequested ? 0 : mends + 1;
+      // What broke shows in everybody's link table a heartbeat later, and the next plan is made from that table.
+      if (outcome.kind === 'trouble') await this.#rest(LIMITS.run.troubleRestMs * (mends + 1));
     }
     throw new Error(`Training could not go on: ${this.context.record.message}`);
   }
@@ -141,8 +158,10 @@ export class Coordinator {
     this.#departures = [];
     this.#watch = new Watch(this.context.clock, plan);
     this.#office.announce('training', '', 0, { plan });
-    for (const peer of plan.dataHomes) this.context.send(peer, { type: 'commit', term: plan.term, version: plan.version });
-    if (this.#stopRequested && plan.startStep === 0) this.#watch.happen({ kind: 'fatal', message: 'Stopped before the first step.' });
+    for (const peer of plan.dataHomes)
+      this.context.send(peer, { type: 'commit', term: plan.term, version: plan.version });
+    if (this.#stopRequested && plan.startStep === 0)
+      this.#watch.happen({ kind: 'fatal', message: 'Stopped before the first step.' });
     return this.#outcome(this.#watch);
   }
 
@@ -167,8 +186,17 @@ export class Coordinator {
     if (asks && !this.#stopRequested) await new Promise<void>((resolve) => (this.#resume = resolve));
     this.#resume = null;
     this.#office.assertHeld();
-    this.#office.event('resumed', `Going on from step ${stock.startStep} with ${this.context.alive().length} peers.`);
+    this.#office.event(
+      'resumed',
+      `Going on from step ${stock.startStep} with ${this.context.alive().length} peers.`,
+    );
     return stock;
+  }
+
+  #rest(ms: number): Promise<void> {
+    return new Promise<void>((resolve) => void this.context.clock.after(ms, resolve)).then(() =>
+      this.#office.assertHeld(),
+    );
   }
 
   async #pauseBlocks() {
@@ -212,9 +240,15 @@ export class Coordinator {
   async #collectReports(): Promise<PeerReport[]> {
     const peers = this.context.alive();
     const question = { type: 'report', term: this.#office.term } as const;
-    const answers = await this.#office.ask(peers, question, answer('report-answer'), LIMITS.run.answerTimeoutMs);
+    const answers = await this.#office.ask(
+      peers,
+      question,
+      answer('report-answer'),
+      LIMITS.run.answerTimeoutMs,
+    );
     return peers.flatMap((peer) => answers.get(peer)?.report ?? []);
   }
 }
 
-const holdersOf = (plan: Plan): PeerId[] => plan.stages.flatMap((stage) => stage.lanes.map((lane) => lane.peer));
+const holdersOf = (plan: Plan): PeerId[] =>
+  plan.stages.flatMap((stage) => stage.lanes.map((lane) => lane.peer));

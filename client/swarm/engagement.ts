@@ -93,7 +93,9 @@ export class Engagement {
 
   /** Null when taken, otherwise why the frame is refused. */
   receive(from: PeerId, frame: PartFrame): string | null {
-    return frame.kind === 'evaluation' ? this.#evaluation.receive(from, frame) : this.#runner.receive(from, frame);
+    return frame.kind === 'evaluation'
+      ? this.#evaluation.receive(from, frame)
+      : this.#runner.receive(from, frame);
   }
 
   /** Ends after the task at hand; weights stay as of the last finished step. */

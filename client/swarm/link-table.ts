@@ -45,6 +45,11 @@ export class LinkTable {
     this.#rows.set(peer, row);
   }
 
+  /** The link broke: it is no way to anywhere until it is measured again. */
+  unlink(peer: PeerId): void {
+    this.#own.delete(peer);
+  }
+
   forget(peer: PeerId): void {
     this.#own.delete(peer);
     this.#rows.delete(peer);

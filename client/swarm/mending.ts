@@ -9,6 +9,9 @@ export interface Departure {
   reason: 'silent' | 'left';
 }
 
+export const describeDeparture = ({ name, reason }: Departure): string =>
+  `${name} ${reason === 'left' ? 'left the room' : 'is gone: nothing was heard of it for over 2 s'}.`;
+
 /** What is left of the model after a pause. */
 export interface Stock {
   /** Layer -> a peer that holds its state. */
@@ -46,15 +49,16 @@ export function describePause(
   reason: string,
   asks: boolean,
 ): string {
-  const sentences = departures.map(
-    ({ name, reason: how }) => `${name} ${how === 'left' ? 'left the room' : 'is gone (nothing heard for over 2 s)'}.`,
-  );
+  const sentences = departures.map(describeDeparture);
   if (departures.length === 0 && reason) sentences.push(`Training paused: ${reason}.`);
   const lost = lostLayers(plan, stock);
   if (lost.length > 0) {
-    sentences.push(`Nobody else held ${lost.join(', ')}: what it had learnt is lost and starts over from its seed.`);
+    sentences.push(
+      `Nobody else held ${lost.join(', ')}: what it had learnt is lost and starts over from its seed.`,
+    );
   }
-  if (stock.behind.length > 0) sentences.push(`Step ${stock.startStep - 1} is skipped for ${stock.behind.join(', ')}.`);
+  if (stock.behind.length > 0)
+    sentences.push(`Step ${stock.startStep - 1} is skipped for ${stock.behind.join(', ')}.`);
   if (asks) sentences.push('Press Go on to train with the rest, or Stop to test what there is.');
   return sentences.join(' ');
 }

@@ -29,10 +29,24 @@ export class Office {
   readonly #inquiries = new Set<Inquiry<ControlType>>();
   #closed = false;
 
+  #term: Term;
+
   constructor(
     readonly context: CoordinatorContext,
-    readonly term: Term,
-  ) {}
+    term: Term,
+  ) {
+    this.#term = term;
+  }
+
+  get term(): Term {
+    return this.#term;
+  }
+
+  /** The same coordinator under a newer term: whoever missed something is told again. */
+  renew(term: Term): void {
+    this.#term = term;
+    for (const peer of this.context.alive()) this.brief(peer);
+  }
 
   /** Asks `peers` and gives the answers of those who gave one before time was up; rejects with Fenced out of office. */
   async ask<T extends ControlType>(
@@ -61,8 +75,14 @@ export class Office {
   }
 
   /** Tells everybody what the run is doing. Plan and configuration go along where they are new. */
-  announce(phase: Phase, message: string, share: number, news: { config?: RunConfig; plan?: Plan } = {}): void {
-    for (const peer of this.context.alive()) this.#sendState(peer, phase, message, share, news.config, news.plan);
+  announce(
+    phase: Phase,
+    message: string,
+    share: number,
+    news: { config?: RunConfig; plan?: Plan } = {},
+  ): void {
+    for (const peer of this.context.alive())
+      this.#sendState(peer, phase, message, share, news.config, news.plan);
   }
 
   /** Tells one peer all there is to know: it has just come. */
@@ -76,7 +96,8 @@ export class Office {
   event(type: string, message: string, more: Record<string, unknown> = {}): void {
     const t_ms = this.context.record.elapsedMs(this.context.clock.now());
     const event = { t_ms, type, message: message.slice(0, 600), ...more };
-    for (const peer of this.context.alive()) this.context.send(peer, { type: 'event', term: this.term, event });
+    for (const peer of this.context.alive())
+      this.context.send(peer, { type: 'event', term: this.term, event });
   }
 
   /** Notes in the record that this peer coordinates from `fromStep` on, and by which table it was the most central. */
@@ -85,7 +106,13 @@ export class Office {
     const links = this.context.links();
     const centrality = centralities(this.context.alive(), links).get(self) ?? 0;
     const message = `${this.context.nameOf(self)} coordinates (term ${this.term.counter})`;
-    this.event('coordinator', message, { peer: self, term: this.term.counter, from_step: fromStep, centrality, links });
+    this.event('coordinator', message, {
+      peer: self,
+      term: this.term.counter,
+      from_step: fromStep,
+      centrality,
+      links,
+    });
     record.message = message;
   }
 

@@ -67,7 +67,8 @@ export class Participant {
   /** Gets ready for a plan: data, layers, block. */
   prepare(coordinator: PeerId, { plan, config }: ControlOf<'prepare'>): void {
     const key = { term: plan.term, version: plan.version };
-    const refuse = (message: string) => this.context.send(coordinator, { type: 'not-ready', ...key, message });
+    const refuse = (message: string) =>
+      this.context.send(coordinator, { type: 'not-ready', ...key, message });
     const problem = planComplaint(plan, config);
     if (problem) {
       refuse(`the plan is refused: ${problem}`);
@@ -117,7 +118,9 @@ export class Participant {
     if (blob.kind === 'chunk') return this.#data?.chunks.local(blob);
     const state = this.#shelf.get(blob.layer);
     if (state) return encodeLayer(state);
-    return this.#held.includes(blob.layer) ? encodeLayer(await this.context.compute.read(blob.layer)) : undefined;
+    return this.#held.includes(blob.layer)
+      ? encodeLayer(await this.context.compute.read(blob.layer))
+      : undefined;
   }
 
   close(): void {
@@ -221,4 +224,5 @@ export class Participant {
 
 const allUnits = (shape: LayerShape): [number, number] => [0, shape.outputShape.at(-1)!];
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)).slice(0, 300);
+const messageOf = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).slice(0, 300);

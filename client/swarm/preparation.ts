@@ -38,7 +38,9 @@ export class Preparation {
       if (await this.#prepare(plan, config)) {
         const { stages } = plan;
         const lines = stages.map(({ layers, lanes }) => `${this.#name(lanes[0].peer)}: ${layers.join(', ')}`);
-        this.office.event('planned', `${stages.length} stages. ${lines.join('; ')}`, { version: plan.version });
+        this.office.event('planned', `${stages.length} stages. ${lines.join('; ')}`, {
+          version: plan.version,
+        });
         return plan;
       }
     }
@@ -58,7 +60,12 @@ export class Preparation {
     if (unknown.length === 0) return;
     this.office.announce('preparing', `Measuring ${unknown.length} devices, layer by layer`, 0, { config });
     const question = { type: 'profile', term: this.office.term, config } as const;
-    const answers = await this.office.ask(unknown, question, answer('profile-answer'), LIMITS.run.profileTimeoutMs);
+    const answers = await this.office.ask(
+      unknown,
+      question,
+      answer('profile-answer'),
+      LIMITS.run.profileTimeoutMs,
+    );
     for (const peer of unknown) this.#note(peer, answers.get(peer), config);
   }
 
@@ -97,7 +104,9 @@ export class Preparation {
     const answers = await this.office.ask(plan.dataHomes, question, ready, LIMITS.run.prepareTimeoutMs);
     const alive = this.office.context.alive();
     const holders = plan.stages.flatMap((stage) => stage.lanes.map((lane) => lane.peer));
-    const late = holders.filter((peer) => !answers.has(peer) && alive.includes(peer) && !this.#declined.has(peer));
+    const late = holders.filter(
+      (peer) => !answers.has(peer) && alive.includes(peer) && !this.#declined.has(peer),
+    );
     for (const peer of late) this.#decline(peer, 'it did not get ready in time');
     return holders.every((peer) => answers.has(peer) && alive.includes(peer));
   }

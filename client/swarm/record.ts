@@ -60,6 +60,13 @@ export class RunRecord {
     this.plan = state.plan ?? this.plan;
   }
 
+  /** This peer hears the others, but not the coordinator: the room goes on without it for the time being. */
+  detach(): void {
+    if (!this.running) return;
+    this.phase = 'paused';
+    this.message = 'This device has no link to the coordinator. It takes part again when the link is back.';
+  }
+
   addStep(step: number, metrics: Metrics, nowMs: number): void {
     // After a mend a step number may come again: the later word counts.
     while (this.steps.length > 0 && this.steps.at(-1)!.step >= step) this.steps.pop();

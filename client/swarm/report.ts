@@ -89,7 +89,9 @@ const AppointmentSchema = v.object({
   peer: v.string(),
   from_step: v.number(),
   centrality: v.number(),
-  links: v.array(v.object({ a: v.string(), b: v.string(), rttMs: v.number(), loss: v.number(), goodput: v.number() })),
+  links: v.array(
+    v.object({ a: v.string(), b: v.string(), rttMs: v.number(), loss: v.number(), goodput: v.number() }),
+  ),
 });
 
 function readAppointment(event: RunEvent): Report['coordinator'][number] {

@@ -52,7 +52,8 @@ export function decodeLayer(bytes: Uint8Array, expected: LayerShape): LayerState
   const checked = v.safeParse(StateSchema, decode(bytes));
   if (!checked.success) throw new Error(`The state of a layer is malformed: ${complaint(checked.issues)}`);
   const state = checked.output;
-  if (state.layer !== expected.spec.name) throw new Error(`Asked for ${expected.spec.name}, got ${state.layer}.`);
+  if (state.layer !== expected.spec.name)
+    throw new Error(`Asked for ${expected.spec.name}, got ${state.layer}.`);
   const sizes = new Map(expected.parameters.map((parameter) => [parameter.name, sizeOf(parameter.shape)]));
   const unpack = (array: v.InferOutput<typeof ArraySchema>): NamedArray => {
     const size = sizes.get(array.name.split(':')[0]);

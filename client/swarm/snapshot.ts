@@ -6,7 +6,7 @@ import type { LinkQuality } from './centrality.ts';
 import type { RunRecord, StepRecord } from './record.ts';
 
 /** What a peer says of itself when a link opens. */
-export type Introduction = Omit<ControlOf<'hello'>, 'type' | 'protocol'>;
+export type Introduction = Pick<ControlOf<'hello'>, 'name' | 'device'>;
 
 export interface PeerView extends Introduction {
   id: PeerId;

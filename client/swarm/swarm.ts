@@ -23,7 +23,7 @@ import { GoodputProbe } from './goodput.ts';
 import { LinkTable } from './link-table.ts';
 import { Liveness } from './liveness.ts';
 import { Mail } from './mail.ts';
-import type { Departure } from './mending.ts';
+import { describeDeparture, type Departure } from './mending.ts';
 import { Participant } from './participant.ts';
 import { RunRecord } from './record.ts';
 import { decodeLayer } from './shelf.ts';
@@ -42,7 +42,8 @@ export interface SwarmPorts {
 }
 
 /** Messages that only the coordinator of the present term may send. */
-type Order = 'profile' | 'prepare' | 'commit' | 'pause' | 'evaluate' | 'report' | 'run-state' | 'event' | 'finished';
+type Order =
+  'profile' | 'prepare' | 'commit' | 'pause' | 'evaluate' | 'report' | 'run-state' | 'event' | 'finished';
 
 const ORDERS: ReadonlySet<string> = new Set<Order>([
   'profile',
@@ -84,8 +85,11 @@ export class Swarm {
     this.#mail = new Mail(transport, clock, this.refusals, {
       onControl: (from, message) => this.#onControl(from, message),
       onFrame: (from, frame) => this.#onFrame(from, frame),
-      onOpen: (peer) => this.#send(peer, { type: 'hello', protocol: PROTOCOL_VERSION, ...ports.me }),
-      onClose: (peer) => this.#blobs.forget(peer),
+      onOpen: (peer) => this.#greet(peer),
+      onClose: (peer) => {
+        this.#blobs.forget(peer);
+        this.#table.unlink(peer);
+      },
     });
     this.#liveness = new Liveness(
       clock,
@@ -138,7 +142,8 @@ export class Swarm {
 
   snapshot(): SwarmSnapshot {
     const { clock } = this.ports;
-    const settled = this.#settledSinceMs !== null && clock.now() - this.#settledSinceMs >= 2 * LIMITS.election.settleMs;
+    const settled =
+      this.#settledSinceMs !== null && clock.now() - this.#settledSinceMs >= 2 * LIMITS.election.settleMs;
     return {
       self: this.self,
       peers: this.#alive().map((peer) => this.#viewPeer(peer)),
@@ -249,6 +254,11 @@ export class Swarm {
     return this.#introductions.get(peer)?.name ?? peer;
   }
 
+  #greet(peer: PeerId): void {
+    const { term } = this.#election;
+    this.#send(peer, { type: 'hello', protocol: PROTOCOL_VERSION, term, ...this.ports.me });
+  }
+
   #onAlive(peer: PeerId): void {
     this.#probe.probe(peer);
     this.#coordinator?.onAlive(peer);
@@ -259,7 +269,11 @@ export class Swarm {
     const departure: Departure = { peer, name: this.#nameOf(peer), reason };
     this.#blobs.forget(peer);
     this.#probe.forget(peer);
-    if (this.record.running) this.#departures.push(departure);
+    if (this.record.running) {
+      this.#departures.push(departure);
+      // Nobody else is there to announce it.
+      if (peer === this.#election.term?.peer) this.#noteLocally('peer-left', describeDeparture(departure));
+    }
     this.#coordinator?.onGone(departure);
     this.#changed();
   }
@@ -269,6 +283,8 @@ export class Swarm {
     const alive = this.#alive();
     const term = this.#election.term;
     const centrality = centralities(alive, this.#table.links(alive));
+    if (term && !alive.includes(term.peer) && this.#table.reachedByOthers(term.peer, alive))
+      this.record.detach();
     const steady =
       term !== null &&
       alive.includes(term.peer) &&
@@ -278,8 +294,16 @@ export class Swarm {
     this.#changed();
   }
 
+  #noteLocally(type: string, message: string): void {
+    this.record.addEvent({ t_ms: this.record.elapsedMs(this.ports.clock.now()), type, message });
+  }
+
   #onTerm(term: Term): void {
     this.#settledSinceMs = null;
+    if (term.peer === this.self && this.#coordinator) {
+      this.#coordinator.renew(term);
+      return;
+    }
     this.#coordinator?.close();
     this.#coordinator = null;
     if (term.peer === this.self) {
@@ -333,6 +357,7 @@ export class Swarm {
       case 'hello': {
         if (message.protocol !== PROTOCOL_VERSION) return 'wrong-version';
         this.#introductions.set(from, { name: message.name, device: message.device });
+        if (message.term) this.#election.learn(message.term);
         this.#liveness.greet(from);
         return null;
       }
@@ -440,7 +465,9 @@ export class Swarm {
     const { bytesSent, messagesSent } = transport.stats();
     const held = new Set(assignment?.block.layers.map((layer) => layer.spec.name));
     const shapes = this.record.config ? modelShapes(this.record.config.model) : [];
-    const parameters = shapes.filter((shape) => held.has(shape.spec.name)).flatMap((shape) => shape.parameters);
+    const parameters = shapes
+      .filter((shape) => held.has(shape.spec.name))
+      .flatMap((shape) => shape.parameters);
     const report = {
       id: this.self,
       name: me.name,

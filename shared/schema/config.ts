@@ -20,8 +20,14 @@ export const ModelSpecSchema = v.pipe(
     layers: v.pipe(v.array(LayerSpecSchema), v.minLength(1), v.maxLength(LIMITS.run.layers)),
     loss: v.literal('softmaxCrossEntropy'),
   }),
-  v.check(({ layers }) => new Set(layers.map((layer) => layer.name)).size === layers.length, 'Two layers share a name.'),
-  v.check(({ layers }) => layers.at(-1)!.activation === 'linear', 'The last layer gives the logits: it is linear.'),
+  v.check(
+    ({ layers }) => new Set(layers.map((layer) => layer.name)).size === layers.length,
+    'Two layers share a name.',
+  ),
+  v.check(
+    ({ layers }) => layers.at(-1)!.activation === 'linear',
+    'The last layer gives the logits: it is linear.',
+  ),
 );
 
 export const OptimizerSchema = v.strictObject({

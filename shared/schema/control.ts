@@ -99,7 +99,11 @@ export type Final = v.InferOutput<typeof FinalSchema>;
 
 /** What may be asked of another peer as a blob. */
 export const BlobNameSchema = v.variant('kind', [
-  v.strictObject({ kind: v.literal('chunk'), file: v.pipe(text(60), v.regex(/^[a-z-]+\/[a-z-]+$/)), chunk: whole(0, 1e6) }),
+  v.strictObject({
+    kind: v.literal('chunk'),
+    file: v.pipe(text(60), v.regex(/^[a-z-]+\/[a-z-]+$/)),
+    chunk: whole(0, 1e6),
+  }),
   v.strictObject({ kind: v.literal('layer'), layer: layerName }),
 ]);
 export type BlobName = v.InferOutput<typeof BlobNameSchema>;
@@ -110,6 +114,7 @@ const options = [
     protocol: whole(0, 1e6),
     name: name(LIMITS.room.nameChars),
     device: DeviceSchema,
+    term: v.nullable(TermSchema),
   }),
   v.strictObject({
     type: v.literal('heartbeat'),
@@ -123,7 +128,12 @@ const options = [
   v.strictObject({ type: v.literal('leave') }),
 
   v.strictObject({ type: v.literal('start'), config: RunConfigSchema }),
-  v.strictObject({ type: v.literal('start-answer'), accepted: v.boolean(), retry: v.boolean(), message: text(300) }),
+  v.strictObject({
+    type: v.literal('start-answer'),
+    accepted: v.boolean(),
+    retry: v.boolean(),
+    message: text(300),
+  }),
   v.strictObject({ type: v.literal('stop') }),
   v.strictObject({ type: v.literal('go-on') }),
 

@@ -53,7 +53,13 @@ export const ReportSchema = v.strictObject({
   ),
   links: v.array(ReportLinkSchema),
   coordinator: v.array(
-    v.strictObject({ term: count, peer: PeerIdSchema, from_step: count, centrality: amount, links: v.array(ReportLinkSchema) }),
+    v.strictObject({
+      term: count,
+      peer: PeerIdSchema,
+      from_step: count,
+      centrality: amount,
+      links: v.array(ReportLinkSchema),
+    }),
   ),
   plan: v.strictObject({
     version: count,
@@ -68,7 +74,9 @@ export const ReportSchema = v.strictObject({
     standby: v.array(PeerIdSchema),
     predicted: v.strictObject({ step_ms: amount, stage_ms: v.array(amount) }),
   }),
-  steps: v.array(v.strictObject({ step: count, loss: v.pipe(v.number(), v.finite()), accuracy: share, t_ms: amount })),
+  steps: v.array(
+    v.strictObject({ step: count, loss: v.pipe(v.number(), v.finite()), accuracy: share, t_ms: amount }),
+  ),
   final: v.strictObject({
     test_accuracy: share,
     test_loss: v.pipe(v.number(), v.finite()),

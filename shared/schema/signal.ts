@@ -26,10 +26,20 @@ export const JoinSchema = v.strictObject({
 export type Join = v.InferOutput<typeof JoinSchema>;
 
 export const JoinAnswerSchema = v.variant('ok', [
-  v.strictObject({ ok: v.literal(true), members: v.pipe(v.array(MemberSchema), v.maxLength(LIMITS.room.peers)) }),
+  v.strictObject({
+    ok: v.literal(true),
+    members: v.pipe(v.array(MemberSchema), v.maxLength(LIMITS.room.peers)),
+  }),
   v.strictObject({
     ok: v.literal(false),
-    reason: v.picklist(['room-full', 'server-full', 'wrong-version', 'bad-request', 'id-taken', 'too-many-requests']),
+    reason: v.picklist([
+      'room-full',
+      'server-full',
+      'wrong-version',
+      'bad-request',
+      'id-taken',
+      'too-many-requests',
+    ]),
     /** A sentence for people. */
     message: v.pipe(v.string(), v.maxLength(300)),
   }),

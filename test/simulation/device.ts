@@ -13,6 +13,7 @@ const OPERATIONS_PER_MS = 20_000;
 export class SimDevice implements port.Compute {
   readonly #inner: TfCompute;
   #operations = 0;
+  #rows = 0;
   #layers: string[] = [];
   /** For tests: called with the state of every held layer after each step. */
   onStep: ((states: port.LayerState[]) => void) | null = null;
@@ -49,13 +50,14 @@ export class SimDevice implements port.Compute {
 
   async forward(task: port.ForwardTask): Promise<port.ForwardResult> {
     const result = await this.#inner.forward(task);
+    this.#rows = task.rows;
     await this.#pass(this.#msFor(task.rows));
     return result;
   }
 
   async backward(task: port.BackwardTask): Promise<port.BackwardResult> {
     const result = await this.#inner.backward(task);
-    await this.#pass(2 * this.#msFor(8));
+    await this.#pass(2 * this.#msFor(this.#rows));
     return result;
   }
 

@@ -47,8 +47,8 @@ export class SimNetwork {
     this.#peers.delete(peer);
   }
 
-  isOn(peer: PeerId): boolean {
-    return this.#peers.has(peer);
+  canLink(a: PeerId, b: PeerId): boolean {
+    return this.#peers.has(a) && this.#peers.has(b) && !this.#cut.has(pairKey(a, b));
   }
 
   cut(a: PeerId, b: PeerId): void {
@@ -130,7 +130,7 @@ class SimTransport implements Transport {
   }
 
   open(peer: PeerId): void {
-    if (!this.network.isOn(peer) || !this.network.isOn(this.self) || this.#open.has(peer)) return;
+    if (!this.network.canLink(this.self, peer) || this.#open.has(peer)) return;
     this.#open.add(peer);
     this.#handlers?.onOpen(peer);
   }

@@ -35,7 +35,11 @@ export class SimRoom {
 
   constructor(
     count: number,
-    private readonly options: { speeds?: number[]; wrap?: (device: SimDevice) => Compute; joinGapMs?: number } = {},
+    private readonly options: {
+      speeds?: number[];
+      wrap?: (device: SimDevice) => Compute;
+      joinGapMs?: number;
+    } = {},
   ) {
     for (let i = 0; i < count; i++) this.add();
   }
@@ -50,7 +54,10 @@ export class SimRoom {
     const clock = this.time.clockFor(() => peer.isOn);
     peer.device = new SimDevice(clock, this.options.speeds?.[number - 1] ?? 1);
     const transport = this.network.join(id);
-    const skewed: Clock = { now: () => clock.now() + offsetMs, after: (ms, action) => clock.after(ms, action) };
+    const skewed: Clock = {
+      now: () => clock.now() + offsetMs,
+      after: (ms, action) => clock.after(ms, action),
+    };
     peer.swarm = new Swarm({
       clock: skewed,
       transport,
@@ -83,7 +90,8 @@ export class SimRoom {
     return this.run(() => {
       const views = this.on.map((peer) => peer.swarm.snapshot());
       return views.every(
-        (view) => view.settled && view.peers.length === this.on.length && view.term?.peer === views[0].term?.peer,
+        (view) =>
+          view.settled && view.peers.length === this.on.length && view.term?.peer === views[0].term?.peer,
       );
     });
   }
@@ -91,7 +99,10 @@ export class SimRoom {
   /** Starts a run through the first peer and waits for an end: finished or failed. */
   async train(config: RunConfig, limitMs = 3_600_000): Promise<void> {
     await this.start(config);
-    await this.run(() => this.on.every((peer) => ['finished', 'failed'].includes(peer.swarm.record.phase)), limitMs);
+    await this.run(
+      () => this.on.every((peer) => ['finished', 'failed'].includes(peer.swarm.record.phase)),
+      limitMs,
+    );
   }
 
   async start(config: RunConfig): Promise<void> {
@@ -126,7 +137,9 @@ export class SimRoom {
 }
 
 /** A small run on the tiny task. */
-export function tinyConfig(changes: Partial<RunConfig> & { widths?: number[]; activation?: LayerSpec['activation'] } = {}): RunConfig {
+export function tinyConfig(
+  changes: Partial<RunConfig> & { widths?: number[]; activation?: LayerSpec['activation'] } = {},
+): RunConfig {
   const { widths = [16, 12, 8], activation = 'tanh', ...rest } = changes;
   const units = [...widths, TINY.classes];
   return {

@@ -12,7 +12,11 @@ export const TINY: Task = {
   inputShape: [INPUTS],
   classes: CLASSES,
   normalisation: { mean: 0.5, deviation: 0.29 },
-  train: { samples: 2_300, sampleFile: idx('tiny/train', 16, INPUTS), labelFile: idx('tiny/train-labels', 8, 1) },
+  train: {
+    samples: 2_300,
+    sampleFile: idx('tiny/train', 16, INPUTS),
+    labelFile: idx('tiny/train-labels', 8, 1),
+  },
   test: { samples: 700, sampleFile: idx('tiny/test', 16, INPUTS), labelFile: idx('tiny/test-labels', 8, 1) },
 };
 

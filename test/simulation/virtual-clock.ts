@@ -67,7 +67,7 @@ function pop(heap: Event[]): Event | undefined {
   const last = heap.pop();
   if (heap.length === 0 || !last) return top;
   heap[0] = last;
-  for (let i = 0; ; ) {
+  for (let i = 0; ;) {
     const [left, right] = [2 * i + 1, 2 * i + 2];
     let least = i;
     if (left < heap.length && before(heap[left], heap[least])) least = left;
