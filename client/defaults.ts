@@ -17,7 +17,11 @@ export interface RunChoices {
 }
 
 /** Learning rates that hold on MNIST over a few hundred steps of 128 samples, falling linearly to zero. */
-const LEARNING_RATES: Record<RunConfig['optimizer']['kind'], number> = { adam: 3e-3, momentum: 0.05, sgd: 0.3 };
+const LEARNING_RATES: Record<RunConfig['optimizer']['kind'], number> = {
+  adam: 3e-3,
+  momentum: 0.05,
+  sgd: 0.3,
+};
 
 /** A whole configuration from some choices. Throws a message for people where the model is unknown. */
 export function runConfig(choices: RunChoices = {}): RunConfig {

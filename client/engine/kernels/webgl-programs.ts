@@ -1,0 +1,170 @@
+import type { GPGPUProgram } from '@tensorflow/tfjs-backend-webgl';
+import type { Tensor2D } from '@tensorflow/tfjs-core';
+import type { Activation } from '../../../shared/model.ts';
+import type { ElementwiseProgram } from './elementwise.ts';
+
+export type Program = GPGPUProgram;
+export type Shape = readonly [rows: number, columns: number];
+
+export const tileTexture = (tile: Tensor2D): Shape => tile.shape;
+
+/** A texel t at (r, c), both even, holds t.x = (r, c), t.y = (r, c+1), t.z = (r+1, c), t.w = (r+1, c+1). */
+function packed(
+  variableNames: string[],
+  [rows, columns]: Shape,
+  body: string,
+  customUniforms: GPGPUProgram['customUniforms'] = [],
+  functions = '',
+): Program {
+  return {
+    variableNames,
+    outputShape: [rows, columns],
+    packedInputs: true,
+    packedOutput: true,
+    customUniforms,
+    userCode: `${functions}
+      void main() {
+        ivec2 rc = getOutputCoords();
+        vec4 result = vec4(0.0);
+        ${body}
+        setOutput(result);
+      }`,
+  };
+}
+
+/** Lanes past an odd edge are kept at zero: later sums over rows or columns run across them. */
+function clearPadding([rows, columns]: Shape): string {
+  const column = columns % 2 ? `if (rc.y + 1 >= ${columns}) result.yw = vec2(0.0);` : '';
+  const row = rows % 2 ? `if (rc.x + 1 >= ${rows}) result.zw = vec2(0.0);` : '';
+  return column + row;
+}
+
+const ACTIVATIONS: Record<Activation, string> = {
+  linear: '',
+  relu: 'result = max(result, vec4(0.0));',
+  // The textbook form overflows for large arguments on some drivers.
+  tanh: 'vec4 decay = exp(-2.0 * abs(result)); result = sign(result) * (1.0 - decay) / (1.0 + decay);',
+  sigmoid: 'result = 1.0 / (1.0 + exp(-result));',
+};
+
+const halfOf = (extent: number): number => Math.ceil(extent / 2);
+
+const names = (tiles: readonly Shape[]): string[] => tiles.map((_, i) => `W${i}`);
+
+export const programs = {
+  dense([rows]: Shape, tiles: readonly Shape[], activation: Activation): Program {
+    const shape: Shape = [rows, tiles[0][1]];
+    let start = 0;
+    const sums = tiles.map(([tileRows], i) => {
+      const code = `for (int i = 0; i < ${halfOf(tileRows)}; i++) {
+          vec4 a = getX(rc.x, 2 * i + ${start});
+          vec4 b = getW${i}(2 * i, rc.y);
+          result += a.xxzz * b.xyxy;
+          result += a.yyww * b.zwzw;
+        }`;
+      start += tileRows;
+      return code;
+    });
+    const body = `${sums.join('\n')}
+        result += getB(0, rc.y).xyxy;
+        ${ACTIVATIONS[activation]}
+        ${clearPadding(shape)}`;
+    return packed(['X', 'B', ...names(tiles)], shape, body);
+  },
+
+  inputGradient([rows, units]: Shape, tiles: readonly Shape[]): Program {
+    let end = 0;
+    const branches = tiles.map(([tileRows], i) => {
+      const start = end;
+      end += tileRows;
+      return `if (rc.y < ${end}) {
+          int row = rc.y - ${start};
+          for (int i = 0; i < ${halfOf(units)}; i++) {
+            vec4 a = getD(rc.x, 2 * i);
+            vec4 b = getW${i}(row, 2 * i);
+            result += a.xxzz * b.xzxz;
+            result += a.yyww * b.ywyw;
+          }
+        }`;
+    });
+    return packed(['D', ...names(tiles)], [rows, end], branches.join(' else '));
+  },
+
+  kernelGradient(shape: Shape, rows: number, hasSum: boolean): Program {
+    const body = `int from = rc.x + start;
+        for (int i = 0; i < ${halfOf(rows)}; i++) {
+          vec4 a = getX(2 * i, from);
+          vec4 b = getD(2 * i, rc.y);
+          result += a.xxyy * b.xyxy;
+          result += a.zzww * b.zwzw;
+        }
+        ${hasSum ? 'result += getS(rc.x, rc.y);' : ''}`;
+    return packed(['X', 'D', ...(hasSum ? ['S'] : [])], shape, body, [{ name: 'start', type: 'int' }]);
+  },
+
+  columnSums([rows, columns]: Shape, hasSum: boolean): Program {
+    const body = `for (int i = 0; i < ${halfOf(rows)}; i++) {
+          vec4 a = getX(2 * i, rc.y);
+          result.xy += a.xy + a.zw;
+        }
+        ${hasSum ? 'result += getS(0, rc.y);' : ''}`;
+    return packed(['X', ...(hasSum ? ['S'] : [])], [1, columns], body);
+  },
+
+  softmaxRows([rows, classes]: Shape): Program {
+    // Of a column pair past the edge only the first lane counts.
+    const edge = classes % 2 ? `if (i == ${halfOf(classes) - 1}) a.yw = a.xz;` : '';
+    const weight = classes % 2 ? `i == ${halfOf(classes) - 1} ? 0.0 : 1.0` : '1.0';
+    const body = `vec4 first = getZ(rc.x, 0);
+        vec2 highest = first.xz;
+        vec2 best = vec2(0.0);
+        for (int i = 0; i < ${halfOf(classes)}; i++) {
+          vec4 a = getZ(rc.x, 2 * i);
+          ${edge}
+          if (a.x > highest.x) { highest.x = a.x; best.x = float(2 * i); }
+          if (a.y > highest.x) { highest.x = a.y; best.x = float(2 * i + 1); }
+          if (a.z > highest.y) { highest.y = a.z; best.y = float(2 * i); }
+          if (a.w > highest.y) { highest.y = a.w; best.y = float(2 * i + 1); }
+        }
+        vec2 total = vec2(0.0);
+        for (int i = 0; i < ${halfOf(classes)}; i++) {
+          vec4 e = exp(getZ(rc.x, 2 * i) - highest.xxyy);
+          total += e.xz + (${weight}) * e.yw;
+        }
+        vec2 truth = getL(rc.x, 0).xz;
+        vec2 own = vec2(laneX(getZ(rc.x, int(truth.x)), truth.x), laneZ(getZ(rc.x, int(truth.y)), truth.y));
+        result.xz = log(total) + highest - own;
+        result.yw = vec2(equal(best, truth));
+        ${clearPadding([rows, 2])}`;
+    return packed(['Z', 'L'], [rows, 2], body, [], LANES);
+  },
+
+  softmaxGradient([rows, classes]: Shape): Program {
+    const body = `vec2 truth = getL(rc.x, 0).xz;
+        vec2 own = vec2(laneX(getZ(rc.x, int(truth.x)), truth.x), laneZ(getZ(rc.x, int(truth.y)), truth.y));
+        vec2 logTotal = getR(rc.x, 0).xz + own;
+        vec2 column = vec2(float(rc.y), float(rc.y + 1));
+        result = exp(getZ(rc.x, rc.y) - logTotal.xxyy);
+        result.xy -= vec2(equal(column, truth.xx));
+        result.zw -= vec2(equal(column, truth.yy));
+        result *= ${(1 / rows).toExponential(9)};
+        ${clearPadding([rows, classes])}`;
+    return packed(['Z', 'L', 'R'], [rows, classes], body, [], LANES);
+  },
+};
+
+/** The entry of the upper (X) or lower (Z) row of a texel that holds `column`. */
+const LANES = `
+      float laneX(vec4 a, float column) { return mod(column, 2.0) < 0.5 ? a.x : a.y; }
+      float laneZ(vec4 a, float column) { return mod(column, 2.0) < 0.5 ? a.z : a.w; }`;
+
+/** One output element from the same element of every input. */
+export function elementwiseProgram(program: ElementwiseProgram, shape: Shape): Program {
+  const reads = program.inputs.map((name) => `vec4 ${name} = get${name.toUpperCase()}(rc.x, rc.y);`);
+  return packed(
+    program.inputs.map((name) => name.toUpperCase()),
+    shape,
+    `${reads.join('\n')}\nresult = ${program.glsl};`,
+    program.uniforms.map((name) => ({ name, type: 'float' as const })),
+  );
+}

@@ -1,0 +1,90 @@
+import type { Clock } from '../ports/clock.ts';
+import type * as port from '../ports/compute.ts';
+import type { Backend } from './backend.ts';
+import { Block } from './block.ts';
+import { startingPoint } from './starting-point.ts';
+import { profileLayers } from './profile.ts';
+import { Queue } from './queue.ts';
+
+/** A block on the tfjs backend of this very thread. */
+export class TfCompute implements port.Compute {
+  readonly device: port.DeviceInfo;
+  private readonly backend: Backend;
+  private readonly clock: Clock;
+  private readonly queue = new Queue();
+  private block: Block | null = null;
+  private closed = false;
+
+  /** `clock` times layers when they are profiled. */
+  constructor(backend: Backend, where: port.DeviceInfo['where'], clock: Clock) {
+    this.backend = backend;
+    this.clock = clock;
+    this.device = { backend: backend.name, where, note: backend.note, emulatedMs: null };
+  }
+
+  profile(layers: port.BlockLayer[], rows: number): Promise<port.LayerCost[]> {
+    return this.run(() => profileLayers(this.backend.kernels, layers, rows, this.clock));
+  }
+
+  load(spec: port.BlockSpec, state: port.LayerState[]): Promise<void> {
+    return this.run(() => {
+      const starts = startingPoint(spec, state);
+      this.drop();
+      this.block = new Block(this.backend.kernels, spec, starts);
+    });
+  }
+
+  forward(task: port.ForwardTask): Promise<port.ForwardResult> {
+    return this.run(() => this.held.forward(task));
+  }
+
+  backward(task: port.BackwardTask): Promise<port.BackwardResult> {
+    return this.run(() => this.held.backward(task));
+  }
+
+  step(task: port.StepTask): Promise<port.StepResult> {
+    return this.run(() => this.held.step(task));
+  }
+
+  abandon(): Promise<void> {
+    return this.run(() => this.held.abandon());
+  }
+
+  read(layer: string): Promise<port.LayerState> {
+    return this.run(() => this.held.read(layer));
+  }
+
+  memory(): Promise<port.MemoryUse> {
+    return this.run(() => this.held.memory());
+  }
+
+  unload(): Promise<void> {
+    return this.run(() => this.drop());
+  }
+
+  close(): void {
+    this.closed = true;
+    this.drop();
+  }
+
+  private get held(): Block {
+    if (!this.block) throw new Error('No block is loaded on this device.');
+    return this.block;
+  }
+
+  private drop(): void {
+    this.block?.dispose();
+    this.block = null;
+  }
+
+  /** Results that came while the context was being lost are garbage: look before and after. */
+  private run<T>(work: () => T): Promise<T> {
+    return this.queue.add(() => {
+      if (this.closed) throw new Error('This device was closed.');
+      this.backend.assertAlive();
+      const result = work();
+      this.backend.assertAlive();
+      return result;
+    });
+  }
+}

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { beforeEach, describe, it } from 'node:test';
+import { EmulatedCompute } from '../../client/engine/emulated.ts';
+import type { Clock } from '../../client/ports/clock.ts';
+import type { Compute } from '../../client/ports/compute.ts';
+import { batch, blockOf, mlp, newCompute, optimizer } from './support.ts';
+
+/** Time that passes only when somebody waits for it, or when the test says so. */
+class FakeClock implements Clock {
+  time = 100;
+  now = () => this.time;
+  after = (delayMs: number, action: () => void) => {
+    queueMicrotask(() => {
+      this.time += delayMs;
+      action();
+    });
+    return () => undefined;
+  };
+}
+
+const model = mlp([6, 8, 3], 'relu');
+const block = { ...blockOf(model, optimizer('sgd'), { rows: 4 }), share: 0.25 };
+const { inputs, labels, rows } = batch(model, 4, 1);
+
+describe('an emulated device', () => {
+  let clock: FakeClock;
+  let inner: Compute;
+  let device: EmulatedCompute;
+  /** Milliseconds that the real device takes for a forward. */
+  let realMs: number;
+
+  beforeEach(async () => {
+    clock = new FakeClock();
+    realMs = 0;
+    inner = newCompute();
+    const forward = inner.forward.bind(inner);
+    inner.forward = (task) => {
+      clock.time += realMs;
+      return forward(task);
+    };
+    device = new EmulatedCompute(inner, 80, clock);
+    await device.load(block, []);
+  });
+
+  async function lasts(work: () => Promise<unknown>): Promise<number> {
+    const start = clock.time;
+    await work();
+    return clock.time - start;
+  }
+  const forward = (micro: number, training = true, copies = 1) =>
+    device.forward({
+      micro,
+      rows: rows * copies,
+      input: Float32Array.from({ length: inputs.length * copies }, (_, i) => inputs[i % inputs.length]),
+      labels: Uint8Array.from({ length: rows * copies }, (_, i) => labels[i % rows]),
+      training,
+    });
+
+  it('takes its share of the whole time for forward and backward, real time counted in', async () => {
+    realMs = 15;
+    assert.equal(await lasts(() => forward(0)), 20);
+    assert.equal(await lasts(() => device.backward({ micro: 0 })), 20);
+  });
+
+  it('adds nothing where the real device is slower, and nothing to a step', async () => {
+    realMs = 33;
+    assert.equal(await lasts(() => forward(0)), 33);
+    await device.backward({ micro: 0 });
+    assert.equal(await lasts(() => device.step({ counted: 1, learningRate: 0.1 })), 0);
+  });
+
+  it('takes longer for more rows, as evaluation has', async () => {
+    assert.equal(await lasts(() => forward(0, false, 3)), 60);
+  });
+
+  it('serves calls one after another', async () => {
+    assert.equal(await lasts(() => Promise.all([forward(0), forward(1), forward(2)])), 60);
+  });
+
+  it('fails without waiting', async () => {
+    assert.equal(await lasts(() => assert.rejects(device.backward({ micro: 5 }))), 0);
+  });
+
+  it('reports the emulated times, split by operations, and its speed', async () => {
+    const costs = await device.profile(block.layers);
+    const operations = [6 * 8, 8 * 3];
+    costs.forEach(({ layer, forwardMs, backwardMs }, i) => {
+      assert.equal(layer, `dense${i + 1}`);
+      assert.equal(forwardMs, (80 * operations[i]) / 72);
+      assert.equal(backwardMs, forwardMs);
+    });
+    assert.equal(device.device.emulatedMs, 80);
+  });
+});

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import {
+  BLOB_FRAME_BYTES,
+  decodeFrame,
+  encodeFrame,
+  FrameError,
+  PART_FRAME_NUMBERS,
+  type Frame,
+} from '../../shared/frames.ts';
+import { LIMITS } from '../../shared/limits.ts';
+
+const u32 = fc.integer({ min: 0, max: 0xffffffff });
+const u16 = fc.integer({ min: 0, max: 0xffff });
+const numbers = fc.integer({ min: 1, max: PART_FRAME_NUMBERS });
+
+const part: fc.Arbitrary<Frame> = fc
+  .record({ numbers, rows: fc.integer({ min: 1, max: 64 }), offset: fc.integer({ min: 0, max: 5000 }) })
+  .chain(({ numbers: count, rows, offset }) =>
+    fc.record({
+      kind: fc.constantFrom('forward' as const, 'backward' as const, 'evaluation' as const),
+      term: u32,
+      version: u32,
+      planTag: u32,
+      step: u32,
+      micro: u16,
+      boundary: u16,
+      lane: fc.integer({ min: 0, max: 255 }),
+      rows: fc.constant(rows),
+      columns: fc.constant(Math.ceil((offset + count) / rows)),
+      offset: fc.constant(offset),
+      payload: fc.uint8Array({ minLength: count * 4, maxLength: count * 4 }),
+    }),
+  );
+
+const blob: fc.Arbitrary<Frame> = fc
+  .record({
+    id: u32,
+    offset: fc.integer({ min: 0, max: 1e6 }),
+    size: fc.integer({ min: 1, max: BLOB_FRAME_BYTES }),
+  })
+  .chain(({ id, offset, size }) =>
+    fc.record({
+      kind: fc.constant('blob' as const),
+      id: fc.constant(id),
+      offset: fc.constant(offset),
+      total: fc.integer({ min: offset + size, max: LIMITS.data.blobBytes }),
+      payload: fc.uint8Array({ minLength: size, maxLength: size }),
+    }),
+  );
+
+describe('frames', () => {
+  it('come out as they went in', () => {
+    fc.assert(
+      fc.property(fc.oneof(part, blob), (drawn) => {
+        const frame = { ...drawn };
+        const bytes = encodeFrame(frame);
+        assert.ok(bytes.length <= LIMITS.link.frameBytes);
+        assert.deepEqual(decodeFrame(bytes), frame);
+      }),
+      { seed: 1, numRuns: 300 },
+    );
+  });
+
+  it('any bytes at all are a frame or a FrameError, never anything else', () => {
+    const header = fc
+      .tuple(fc.constant(0xe9), fc.constant(1), fc.integer({ min: 0, max: 6 }))
+      .map((h) => Uint8Array.from(h));
+    const noise = fc.uint8Array({ maxLength: 200 });
+    const looksRight = fc.tuple(header, noise).map(([start, rest]) => Uint8Array.from([...start, ...rest]));
+    fc.assert(
+      fc.property(fc.oneof(noise, looksRight), (bytes) => {
+        try {
+          const frame = decodeFrame(bytes);
+          assert.ok(frame.payload.length <= bytes.length);
+        } catch (error) {
+          assert.ok(error instanceof FrameError, String(error));
+        }
+      }),
+      { seed: 2, numRuns: 3000 },
+    );
+  });
+
+  it('a flipped byte in the header is another frame or a FrameError', () => {
+    fc.assert(
+      fc.property(
+        part,
+        fc.integer({ min: 0, max: 39 }),
+        fc.integer({ min: 1, max: 255 }),
+        (frame, at, flip) => {
+          const bytes = encodeFrame(frame);
+          bytes[at] ^= flip;
+          try {
+            assert.notDeepEqual(decodeFrame(bytes), at >= 36 ? null : frame);
+          } catch (error) {
+            assert.ok(error instanceof FrameError, String(error));
+          }
+        },
+      ),
+      { seed: 3, numRuns: 500 },
+    );
+  });
+});
