@@ -8,24 +8,33 @@ export interface Refusal {
   detail: string;
 }
 
-/** What this peer would not take from others: counted by reason, the last ones kept for the log. */
+/** What this peer would not take from others: counted by reason, the newest kept for the log. Reasons are fixed words. */
 export class Refusals {
   readonly #counts = new Map<string, number>();
-  readonly #kept: Refusal[] = [];
-  total = 0;
+  readonly #recent: Refusal[] = [];
+  #total = 0;
 
   add(from: string, reason: string, detail = ''): void {
-    this.total++;
-    this.#counts.set(reason, (this.#counts.get(reason) ?? 0) + 1);
-    this.#kept.push({ from, reason, detail });
-    if (this.#kept.length > LIMITS.refusals.kept) this.#kept.shift();
+    this.#total++;
+    this.#counts.set(reason, this.count(reason) + 1);
+    this.#recent.push({ from, reason, detail });
+    if (this.#recent.length > LIMITS.refusals.kept) this.#recent.shift();
+  }
+
+  get total(): number {
+    return this.#total;
+  }
+
+  count(reason: string): number {
+    return this.#counts.get(reason) ?? 0;
   }
 
   counts(): Record<string, number> {
     return Object.fromEntries(this.#counts);
   }
 
-  log(): readonly Refusal[] {
-    return this.#kept;
+  /** The newest refusals, oldest first. */
+  recent(): readonly Refusal[] {
+    return this.#recent;
   }
 }

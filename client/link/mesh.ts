@@ -8,7 +8,7 @@ import { EarlyMessages } from './early-messages.ts';
 import { addStats, newStats, type Link, type LinkOptions } from './link.ts';
 import { Pair, type LinkState, type PairHost, type PairLimits } from './pair.ts';
 import { PeerLink } from './peer-link.ts';
-import { Refusals } from './refusals.ts';
+import { Refusals } from '../../shared/refusals.ts';
 import { readLinkSignal } from './signal-check.ts';
 import type { Signaling } from './signaling.ts';
 

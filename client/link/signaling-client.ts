@@ -13,7 +13,7 @@ import {
   type Member,
 } from '../../shared/schema/signal.ts';
 import type { Cancel, Clock } from '../ports/clock.ts';
-import { Refusals } from './refusals.ts';
+import { Refusals } from '../../shared/refusals.ts';
 import type { Signaling, SignalingEvents } from './signaling.ts';
 
 export interface SignalingClientOptions {

@@ -1,7 +1,7 @@
 import type { PeerId } from '../../shared/ids.ts';
 import type { PartFrame } from '../../shared/frames.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
-import type { BlobName, Control, ControlOf } from '../../shared/schema/control.ts';
+import type { BlobName, Control, ControlOf, PeerReport } from '../../shared/schema/control.ts';
 import type { Plan } from '../../shared/schema/plan.ts';
 import { TASKS, type Task } from '../data/tasks.ts';
 import { modelShapes, type LayerShape } from '../model/shapes.ts';
@@ -9,7 +9,7 @@ import { assignmentOf, planComplaint, type Assignment } from '../pipeline/assign
 import { Ledger } from '../pipeline/ledger.ts';
 import { Timeline } from '../pipeline/timeline.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Compute, LayerState } from '../ports/compute.ts';
+import type { Compute, LayerState, MemoryUse } from '../ports/compute.ts';
 import type { Origin, Storage } from '../ports/storage.ts';
 import type { Transport } from '../ports/transport.ts';
 import { Engagement } from './engagement.ts';
@@ -36,7 +36,6 @@ export interface ParticipantContext {
 export class Participant {
   ledger = new Ledger();
   timeline = new Timeline();
-  assignment: Assignment | null = null;
   readonly #shelf = new Shelf();
   #engagement: Engagement | null = null;
   #data: RoomData | null = null;
@@ -123,6 +122,22 @@ export class Participant {
       : undefined;
   }
 
+  /** What this peer holds and did, for the report. */
+  async report(
+    config: RunConfig | null,
+  ): Promise<Pick<PeerReport, 'blocks' | 'memory' | 'ledger' | 'busyMs'>> {
+    const shapes = config ? modelShapes(config.model) : [];
+    const parameters = shapes
+      .filter((shape) => this.#held.includes(shape.spec.name))
+      .flatMap((shape) => shape.parameters);
+    return {
+      blocks: this.#held.length > 0 ? [{ layers: this.#held, parameters }] : [],
+      memory: await this.context.compute.memory().catch(() => NO_MEMORY),
+      ledger: this.ledger.counts(),
+      busyMs: this.timeline.busyMs,
+    };
+  }
+
   close(): void {
     this.#switch(async () => {
       await this.#engagement?.stop();
@@ -151,7 +166,6 @@ export class Participant {
     if (!current()) return;
     const assignment = assignmentOf(plan, config, data.task, this.context.transport.self);
     this.#held = [];
-    this.assignment = assignment;
     this.#stepsDone = plan.startStep;
     if (!assignment) {
       await this.context.compute.unload();
@@ -221,6 +235,14 @@ export class Participant {
     return this.#data;
   }
 }
+
+/** A peer that stands by holds no tensors. */
+const NO_MEMORY: MemoryUse = {
+  tensors: 0,
+  bytes: 0,
+  peakBytes: 0,
+  accounted: { parametersBytes: 0, gradientsBytes: 0, optimizerBytes: 0, activationsBytes: 0 },
+};
 
 const allUnits = (shape: LayerShape): [number, number] => [0, shape.outputShape.at(-1)!];
 

@@ -1,7 +1,6 @@
 import * as v from 'valibot';
 import type { PeerId } from '../../shared/ids.ts';
 import { LIMITS } from '../../shared/limits.ts';
-import type { Frame } from '../../shared/frames.ts';
 import { Refusals } from '../../shared/refusals.ts';
 import { complaint } from '../../shared/schema/common.ts';
 import { RunConfigSchema, type RunConfig } from '../../shared/schema/config.ts';
@@ -12,13 +11,15 @@ import type { Task } from '../data/tasks.ts';
 import { modelShapes } from '../model/shapes.ts';
 import type { Span } from '../pipeline/timeline.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Compute, LayerState, MemoryUse } from '../ports/compute.ts';
+import type { Compute, LayerState } from '../ports/compute.ts';
 import type { Origin, Storage } from '../ports/storage.ts';
 import type { Transport } from '../ports/transport.ts';
 import { Blobs } from './blobs.ts';
 import { centralities, mostCentral } from './centrality.ts';
+import { collectModel } from './collect-model.ts';
 import { Coordinator } from './coordinator.ts';
-import { Election, sameTerm } from './election.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { Election } from './election.ts';
 import { GoodputProbe } from './goodput.ts';
 import { LinkTable } from './link-table.ts';
 import { Liveness } from './liveness.ts';
@@ -26,7 +27,6 @@ import { Mail } from './mail.ts';
 import { describeDeparture, type Departure } from './mending.ts';
 import { Participant } from './participant.ts';
 import { RunRecord } from './record.ts';
-import { decodeLayer } from './shelf.ts';
 import { viewRun, type Introduction, type PeerView, type SwarmSnapshot } from './snapshot.ts';
 
 /** Everything from outside, and who this peer is. */
@@ -41,21 +41,8 @@ export interface SwarmPorts {
   tasks?: Readonly<Record<RunConfig['task'], Task>>;
 }
 
-/** Messages that only the coordinator of the present term may send. */
-type Order =
-  'profile' | 'prepare' | 'commit' | 'pause' | 'evaluate' | 'report' | 'run-state' | 'event' | 'finished';
-
-const ORDERS: ReadonlySet<string> = new Set<Order>([
-  'profile',
-  'prepare',
-  'commit',
-  'pause',
-  'evaluate',
-  'report',
-  'run-state',
-  'event',
-  'finished',
-]);
+/** Messages that change nothing a person could see. */
+const QUIET: ReadonlySet<string> = new Set(['heartbeat', 'evaluated-micro', 'blob-request', 'blob-refused']);
 
 /** One peer of a room: the whole engine, wired. Knows nothing of browsers; the simulation runs the same. */
 export class Swarm {
@@ -69,6 +56,7 @@ export class Swarm {
   readonly #probe: GoodputProbe;
   readonly #blobs: Blobs;
   readonly #participant: Participant;
+  readonly #dispatcher: Dispatcher;
   readonly #introductions = new Map<PeerId, Introduction>();
   readonly #listeners = new Set<() => void>();
   #coordinator: Coordinator | null = null;
@@ -84,7 +72,7 @@ export class Swarm {
     this.#table = new LinkTable(this.self);
     this.#mail = new Mail(transport, clock, this.refusals, {
       onControl: (from, message) => this.#onControl(from, message),
-      onFrame: (from, frame) => this.#onFrame(from, frame),
+      onFrame: (from, frame) => this.#dispatcher.frame(from, frame),
       onOpen: (peer) => this.#greet(peer),
       onClose: (peer) => {
         this.#blobs.forget(peer);
@@ -130,6 +118,24 @@ export class Swarm {
       fetchBlob: (peer, blob) => this.#blobs.fetch(peer, blob),
       send: (to, message) => void this.#send(to, message),
       broadcast: (message) => this.#broadcast(message),
+    });
+    this.#dispatcher = new Dispatcher({
+      clock,
+      record: this.record,
+      liveness: this.#liveness,
+      election: this.#election,
+      probe: this.#probe,
+      blobs: this.#blobs,
+      participant: this.#participant,
+      coordinator: () => this.#coordinator,
+      send: (to, message) => void this.#send(to, message),
+      onHello: (from, { name, device }) => {
+        this.#introductions.set(from, { name, device });
+        this.#liveness.greet(from);
+      },
+      onStartAnswer: (message) => this.#answerStart?.(message),
+      onReportWanted: (coordinator) => void this.#sendReport(coordinator),
+      onTrained: () => (this.#departures = []),
     });
     this.#mail.listen();
   }
@@ -188,22 +194,11 @@ export class Swarm {
   }
 
   /** The state of all layers, fetched from the peers that hold them. Rejects where a layer is held by nobody. */
-  async collectModel(): Promise<{ config: RunConfig; layers: LayerState[] }> {
-    const { config, plan } = this.record;
-    if (!config || !plan) throw new Error('There is no trained model in this room yet.');
-    const layers: LayerState[] = [];
-    for (const shape of modelShapes(config.model)) {
-      const layer = shape.spec.name;
-      const holder = plan.stages.find((stage) => stage.layers.includes(layer))?.lanes[0].peer;
-      if (!holder) throw new Error(`Nobody holds layer ${layer}.`);
-      const bytes =
-        holder === this.self
-          ? await this.#participant.find({ kind: 'layer', layer })
-          : await this.#blobs.fetch(holder, { kind: 'layer', layer });
-      if (!bytes) throw new Error(`Layer ${layer} is not here any more.`);
-      layers.push(decodeLayer(bytes, shape));
-    }
-    return { config, layers };
+  collectModel(): Promise<{ config: RunConfig; layers: LayerState[] }> {
+    return collectModel(this.record, async (holder, layer) => {
+      const name = { kind: 'layer', layer } as const;
+      return holder === this.self ? this.#participant.find(name) : this.#blobs.fetch(holder, name);
+    });
   }
 
   /** Says good-bye and ends everything that was started. */
@@ -339,154 +334,24 @@ export class Swarm {
     return given;
   }
 
-  #onFrame(from: PeerId, frame: Frame): string | null {
-    this.#liveness.heard(from);
-    if (frame.kind === 'blob') return this.#blobs.receive(from, frame);
-    if (frame.kind === 'probe') {
-      this.#probe.receive(from, frame);
-      return null;
-    }
-    return this.#participant.receivePart(from, frame);
-  }
-
   #onControl(from: PeerId, message: Control): string | null {
     if (this.#closed) return null;
-    this.#liveness.heard(from);
-    if (ORDERS.has(message.type)) return this.#onOrder(from, message as ControlOf<Order>);
-    switch (message.type) {
-      case 'hello': {
-        if (message.protocol !== PROTOCOL_VERSION) return 'wrong-version';
-        this.#introductions.set(from, { name: message.name, device: message.device });
-        if (message.term) this.#election.learn(message.term);
-        this.#liveness.greet(from);
-        return null;
-      }
-      case 'heartbeat':
-        this.#liveness.heartbeat(from, message);
-        if (message.term) this.#election.learn(message.term);
-        return null;
-      case 'claim':
-        if (message.term.peer !== from) return 'claim-for-another';
-        this.#election.learn(message.term);
-        return null;
-      case 'leave':
-        this.#liveness.left(from);
-        return null;
-      case 'start':
-        this.#send(from, { type: 'start-answer', ...this.#tryStart(message.config) });
-        return null;
-      case 'start-answer':
-        if (from !== this.#election.term?.peer) return 'not-the-coordinator';
-        this.#answerStart?.(message);
-        return null;
-      case 'stop':
-        this.#coordinator?.stop();
-        return null;
-      case 'go-on':
-        this.#coordinator?.goOn();
-        return null;
-      case 'step':
-        return this.#onStep(from, message);
-      case 'evaluated-micro':
-        this.#participant.evaluatedMicro(message);
-        this.#coordinator?.receive(from, message);
-        return null;
-      case 'blob-request':
-        void this.#blobs.serve(from, message);
-        return null;
-      case 'blob-refused':
-        this.#blobs.refused(from, message);
-        return null;
-      default:
-        if (!this.#coordinator) return 'not-coordinating';
-        this.#coordinator.receive(from, message);
-        return null;
-    }
-  }
-
-  #tryStart(config: RunConfig): { accepted: boolean; retry: boolean; message: string } {
-    if (!this.#coordinator) return { accepted: false, retry: true, message: 'Another peer coordinates now.' };
-    return { ...this.#coordinator.start(config), retry: false };
-  }
-
-  #onStep(from: PeerId, message: ControlOf<'step'>): string | null {
-    const { plan } = this.record;
-    if (plan?.version !== message.version || !sameTerm(plan.term, message.term)) return 'step-other-plan';
-    if (plan.stages.at(-1)!.lanes[0].peer !== from) return 'step-not-from-the-head';
-    if (message.metrics.samples === 0) return 'step-without-samples';
-    this.record.addStep(message.step, message.metrics, this.ports.clock.now());
-    this.#coordinator?.receive(from, message);
-    this.#changed();
-    return null;
-  }
-
-  /** Fencing: orders count only from the coordinator of the newest term that this peer knows. */
-  #onOrder(from: PeerId, message: ControlOf<Order>): string | null {
-    if (from !== this.#election.term?.peer) return 'not-the-coordinator';
-    switch (message.type) {
-      case 'profile':
-        void this.#participant.profile(from, message.config);
-        break;
-      case 'prepare':
-        if (!sameTerm(message.plan.term, this.#election.term)) return 'plan-of-another-term';
-        this.#participant.prepare(from, message);
-        break;
-      case 'commit':
-        this.#participant.commit(message);
-        break;
-      case 'pause':
-        this.#participant.pause(from, message);
-        break;
-      case 'evaluate':
-        this.#participant.evaluate(message);
-        break;
-      case 'report':
-        void this.#sendReport(from);
-        break;
-      case 'run-state':
-        this.record.apply(message, this.ports.clock.now());
-        if (message.phase === 'training') this.#departures = [];
-        break;
-      case 'event':
-        this.record.addEvent(message.event);
-        break;
-      case 'finished':
-        this.record.final = message.final;
-        this.record.peers = message.peers;
-        break;
-    }
-    this.#changed();
-    return null;
+    const refused = this.#dispatcher.control(from, message);
+    if (!QUIET.has(message.type)) this.#changed();
+    return refused;
   }
 
   async #sendReport(to: PeerId): Promise<void> {
-    const { compute, transport, me } = this.ports;
-    const { assignment, ledger, timeline } = this.#participant;
-    const { bytesSent, messagesSent } = transport.stats();
-    const held = new Set(assignment?.block.layers.map((layer) => layer.spec.name));
-    const shapes = this.record.config ? modelShapes(this.record.config.model) : [];
-    const parameters = shapes
-      .filter((shape) => held.has(shape.spec.name))
-      .flatMap((shape) => shape.parameters);
-    const report = {
-      id: this.self,
-      name: me.name,
-      device: me.device,
-      blocks: assignment ? [{ layers: [...held], parameters }] : [],
-      memory: await compute.memory().catch(() => NO_MEMORY),
-      ledger: ledger.counts(),
-      wire: { bytesSent, messagesSent },
-      busyMs: timeline.busyMs,
-      refused: this.refusals.total,
-    };
-    this.#send(to, { type: 'report-answer', report });
+    const { bytesSent, messagesSent } = this.ports.transport.stats();
+    this.#send(to, {
+      type: 'report-answer',
+      report: {
+        id: this.self,
+        ...this.ports.me,
+        ...(await this.#participant.report(this.record.config)),
+        wire: { bytesSent, messagesSent },
+        refused: this.refusals.total,
+      },
+    });
   }
 }
-
-/** A peer that stands by holds no tensors. */
-const NO_MEMORY: MemoryUse = {
-  tensors: 0,
-  bytes: 0,
-  peakBytes: 0,
-  accounted: { parametersBytes: 0, gradientsBytes: 0, optimizerBytes: 0, activationsBytes: 0 },
-};
