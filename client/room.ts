@@ -13,7 +13,7 @@ import { browserRandom, browserRandomInt } from './link/random.ts';
 import { SignalingClient, type SignalingState } from './link/signaling-client.ts';
 import { BrowserStorage } from './link/storage.ts';
 import type { Span } from './pipeline/timeline.ts';
-import type { Compute, DeviceInfo } from './ports/compute.ts';
+import type { Compute, DeviceInfo, MemoryUse } from './ports/compute.ts';
 import { makeReport } from './swarm/report.ts';
 import type { SwarmSnapshot } from './swarm/snapshot.ts';
 import { Swarm } from './swarm/swarm.ts';
@@ -150,6 +150,16 @@ export class Room {
   /** What this peer's block did lately. */
   spans(): readonly Span[] {
     return this.#swarm.spans();
+  }
+
+  /** Tensors on this device. */
+  memory(): Promise<MemoryUse> {
+    return this.compute.memory();
+  }
+
+  /** Where this peer's chunks of the data set came from. */
+  get dataFetched(): { fromServer: number; fromPeers: number; fromStorage: number } {
+    return this.#swarm.dataFetched;
   }
 
   /** The report of the finished run. Throws a message for people before that. */

@@ -99,13 +99,20 @@ export class Election {
   #claim(counter: number): void {
     const term: Term = { counter, peer: this.self };
     const { alive, links } = this.view();
-    this.#adopt(term);
+    this.#hold(term);
+    // Before the first orders of the new office: peers refuse orders of a term that they do not know yet.
     this.onClaim(term, centralities(alive, links).get(this.self) ?? 0);
+    // An answer to the claim may have fenced it at once.
+    if (this.#term === term) this.onTerm(term);
   }
 
   #adopt(term: Term): void {
+    this.#hold(term);
+    this.onTerm(term);
+  }
+
+  #hold(term: Term): void {
     this.#term = term;
     this.#wantedSinceMs = null;
-    this.onTerm(term);
   }
 }

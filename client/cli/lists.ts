@@ -1,0 +1,56 @@
+import { FlagError, readNumber, type NumberRange } from '../../shared/flags.ts';
+import { LIMITS } from '../../shared/limits.ts';
+
+/** Messages between two peers (numbered from 1) come this much later, in both directions. */
+export interface LinkDelay {
+  a: number;
+  b: number;
+  ms: number;
+}
+
+/** A number for each peer: as many as there are peers, or one for all. Throws a FlagError. */
+export function readPerPeer(flag: string, text: string, peers: number, range: NumberRange): number[] {
+  const example = `--${flag} ${Array.from({ length: peers }, () => 200).join(',')}`;
+  const values = text.split(',').map((item) => readNumber(flag, item.trim(), range, example));
+  if (values.length === 1) return Array.from({ length: peers }, () => values[0]);
+  if (values.length === peers) return values;
+  throw new FlagError(
+    `--${flag} has ${values.length} numbers for ${peers} peers: give one per peer, or a single one for all.`,
+  );
+}
+
+/** `1-2:80,1-3:20`, or one number for every link. Throws a FlagError. */
+export function readDelays(flag: string, text: string, peers: number): LinkDelay[] {
+  // There and back within the time that a question to the coordinator may take.
+  const range = { min: 0, max: LIMITS.election.claimTimeoutMs / 2 };
+  const example = `--${flag} 1-2:80`;
+  if (!text.includes('-') && !text.includes(':')) {
+    const ms = readNumber(flag, text, range, `--${flag} 80`);
+    return pairs(peers).map(([a, b]) => ({ a, b, ms }));
+  }
+  const delays: LinkDelay[] = [];
+  for (const item of text.split(',').map((part) => part.trim())) {
+    const match = /^(\d+)-(\d+):(.*)$/.exec(item);
+    if (!match) {
+      throw new FlagError(`--${flag} wants peer-peer:milliseconds, not "${item}": for example ${example}.`);
+    }
+    const [a, b] = [Number(match[1]), Number(match[2])].sort((x, y) => x - y);
+    if (a < 1 || b > peers) {
+      throw new FlagError(
+        `--${flag} ${item}: there is no peer ${a < 1 ? a : b}; peers have numbers from 1 to ${peers}.`,
+      );
+    }
+    if (a === b) throw new FlagError(`--${flag} ${item}: a peer has no link to itself.`);
+    if (delays.some((delay) => delay.a === a && delay.b === b)) {
+      throw new FlagError(`--${flag} names the link ${a}-${b} twice: name it once.`);
+    }
+    delays.push({ a, b, ms: readNumber(flag, match[3], range, example) });
+  }
+  return delays;
+}
+
+function pairs(peers: number): [number, number][] {
+  const found: [number, number][] = [];
+  for (let a = 1; a <= peers; a++) for (let b = a + 1; b <= peers; b++) found.push([a, b]);
+  return found;
+}

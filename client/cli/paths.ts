@@ -1,0 +1,70 @@
+import { accessSync, constants, statSync, type Stats } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { FlagError } from '../../shared/flags.ts';
+import { BrowserError, findChromium } from './chromium.ts';
+
+/** Before a run that may take an hour: can its report be written? Throws a FlagError. */
+export function checkReportFile(file: string): void {
+  const path = resolve(file);
+  const target = statOf(path);
+  if (target?.isDirectory()) {
+    throw new FlagError(`--report ${file} is a directory: name a file in it, such as ${file}/report.json.`);
+  }
+  if (target) {
+    if (!isWritable(path)) throw new FlagError(`--report ${file} may not be written: choose another file.`);
+    return;
+  }
+  const dir = dirname(path);
+  if (!statOf(dir)?.isDirectory()) {
+    throw new FlagError(
+      `--report ${file}: there is no directory ${dir}. Create it first, or choose another.`,
+    );
+  }
+  if (!isWritable(dir)) {
+    throw new FlagError(`--report ${file}: nothing may be written into ${dir}. Choose another directory.`);
+  }
+}
+
+/** Can the model be saved there? The directory may be new. Throws a FlagError. */
+export function checkSaveDir(dir: string): void {
+  const path = resolve(dir);
+  const target = statOf(path);
+  if (target && !target.isDirectory()) {
+    throw new FlagError(`--save ${dir} is a file: name a directory, which may be new.`);
+  }
+  let nearest = path;
+  while (!statOf(nearest)) nearest = dirname(nearest);
+  if (!statOf(nearest)!.isDirectory()) {
+    throw new FlagError(`--save ${dir}: ${nearest} is a file, so no directory can be made in it.`);
+  }
+  if (!isWritable(nearest)) {
+    throw new FlagError(`--save ${dir}: nothing may be written into ${nearest}. Choose another directory.`);
+  }
+}
+
+/** Is that a browser that can be started? Throws a FlagError. */
+export function checkBrowser(path: string): void {
+  try {
+    findChromium(path);
+  } catch (error) {
+    if (error instanceof BrowserError) throw new FlagError(error.message);
+    throw error;
+  }
+}
+
+function statOf(path: string): Stats | null {
+  try {
+    return statSync(path);
+  } catch {
+    return null;
+  }
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,181 @@
+import type { Page } from 'playwright-core';
+import type { RunConfig } from '../../shared/schema/config.ts';
+import type { Report } from '../../shared/schema/report.ts';
+import type { Automation } from '../app/main.ts';
+import type { ModelArtifacts } from '../engine/assemble.ts';
+import type { Span } from '../pipeline/timeline.ts';
+import type { RoomSnapshot } from '../room.ts';
+import type { PeerBrowser } from './peer-browser.ts';
+import { TimeoutError, within } from './wait.ts';
+
+/** What runs in the page sees this instead of `window`. */
+declare const window: { edgepipe?: Automation };
+
+const COMPLAINTS_KEPT = 20;
+/** A page that does not answer for this long is as good as gone. */
+const ANSWER_MS = 10_000;
+const SLICE_BYTES = 1024 * 1024;
+
+/** A page could not be used as a peer; the message says which one and why. */
+export class PeerPageError extends Error {}
+
+/** One peer of the room: a page in a real browser, driven through what the page offers to automation. */
+export class PeerPage {
+  /** Why this page can be used no more; null while it can. */
+  gone: string | null = null;
+  /** Errors that the page or its console showed, the last ones. */
+  readonly complaints: string[] = [];
+
+  constructor(
+    readonly name: string,
+    readonly page: Page,
+    readonly browser: PeerBrowser,
+  ) {
+    page.on('crash', () => this.#end('its page crashed'));
+    page.on('close', () => {
+      this.#end(browser.browser.isConnected() ? 'its page was closed' : 'its browser ended');
+    });
+    browser.browser.on('disconnected', () => this.#end('its browser ended'));
+    page.on('pageerror', (error) => this.#complain(error.message));
+    page.on('console', (message) => {
+      if (message.type() === 'error') this.#complain(message.text());
+    });
+  }
+
+  /** Opens the room's link. Resolves once the peer has joined; rejects with what went wrong. */
+  async join(url: string, timeoutMs: number): Promise<void> {
+    const late = `${this.name} did not join the room within ${timeoutMs / 1000} s.`;
+    try {
+      // tsx marks named functions with a helper that no page has.
+      await this.page.addInitScript('globalThis.__name ??= (target) => target');
+      await this.page.goto(url, { waitUntil: 'commit', timeout: timeoutMs });
+      await this.page.waitForFunction(
+        () =>
+          window.edgepipe !== undefined && (window.edgepipe.room !== null || window.edgepipe.error !== null),
+        undefined,
+        { timeout: timeoutMs, polling: 100 },
+      );
+    } catch (error) {
+      throw new PeerPageError(this.#explain(isTimeout(error) ? late : `${this.name}: ${messageOf(error)}`));
+    }
+    const error = await this.page.evaluate(() => window.edgepipe!.error);
+    if (error !== null) throw new PeerPageError(this.#explain(`${this.name} could not join: ${error}`));
+  }
+
+  /** The room as this peer sees it. */
+  snapshot(): Promise<RoomSnapshot> {
+    return this.#ask(() => this.page.evaluate(() => window.edgepipe!.room!.snapshot()));
+  }
+
+  /** Presses Start. Rejects with the room's answer where it refuses. */
+  async start(config: RunConfig): Promise<void> {
+    const refusal = await this.#ask(
+      () =>
+        this.page.evaluate(
+          (chosen) =>
+            window.edgepipe!.room!.start(chosen).then(
+              () => null,
+              (error: unknown) => (error instanceof Error ? error.message : String(error)),
+            ),
+          config,
+        ),
+      60_000,
+    );
+    if (refusal !== null) throw new PeerPageError(refusal);
+  }
+
+  stop(): Promise<void> {
+    return this.#ask(() => this.page.evaluate(() => window.edgepipe!.room!.stop()));
+  }
+
+  goOn(): Promise<void> {
+    return this.#ask(() => this.page.evaluate(() => window.edgepipe!.room!.goOn()));
+  }
+
+  steps(): Promise<Report['steps']> {
+    return this.#ask(() => this.page.evaluate(() => window.edgepipe!.room!.steps()));
+  }
+
+  /** What this peer's block did lately. */
+  spans(): Promise<readonly Span[]> {
+    return this.#ask(() => this.page.evaluate(() => window.edgepipe!.room!.spans()));
+  }
+
+  report(): Promise<Report> {
+    return this.#ask(() => this.page.evaluate(() => window.edgepipe!.room!.report()), 60_000);
+  }
+
+  /** The whole trained model, collected by this peer. */
+  async saveModel(timeoutMs = 300_000): Promise<ModelArtifacts> {
+    const held = await this.#ask(
+      () => this.page.evaluateHandle(() => window.edgepipe!.room!.saveModel()),
+      timeoutMs,
+    );
+    try {
+      const about = await held.evaluate(({ modelTopology, weightSpecs, weightData }) => ({
+        modelTopology,
+        weightSpecs,
+        size: weightData.byteLength,
+      }));
+      const weights = new Uint8Array(about.size);
+      // In slices: one message of automation cannot carry a large model.
+      for (let start = 0; start < about.size; start += SLICE_BYTES) {
+        const encoded = await held.evaluate(
+          ({ weightData }, [from, to]) => {
+            let text = '';
+            for (const byte of new Uint8Array(weightData.slice(from, to))) text += String.fromCharCode(byte);
+            return btoa(text);
+          },
+          [start, start + SLICE_BYTES] as const,
+        );
+        weights.set(Buffer.from(encoded, 'base64'), start);
+      }
+      const { modelTopology, weightSpecs } = about;
+      return { modelTopology, weightSpecs, weightData: weights.buffer };
+    } finally {
+      await held.dispose().catch(() => undefined);
+    }
+  }
+
+  /** This peer's last complaints, one a line; empty where it had none. */
+  describeComplaints(): string {
+    return this.complaints.map((complaint) => `  ${this.name}: ${complaint}`).join('\n');
+  }
+
+  async #ask<T>(question: () => Promise<T>, timeoutMs = ANSWER_MS): Promise<T> {
+    this.#assertHere();
+    try {
+      return await within(question(), timeoutMs, `${this.name} did not answer for ${timeoutMs / 1000} s.`);
+    } catch (error) {
+      if (error instanceof TimeoutError) throw error;
+      this.#assertHere();
+      throw new PeerPageError(this.#explain(`${this.name}: ${messageOf(error)}`));
+    }
+  }
+
+  #assertHere(): void {
+    if (this.gone !== null) throw new PeerPageError(this.#explain(`${this.name} is gone: ${this.gone}.`));
+  }
+
+  #explain(message: string): string {
+    const last = this.complaints.at(-1);
+    return last === undefined || message.includes(last) ? message : `${message} Its page said: ${last}`;
+  }
+
+  #end(reason: string): void {
+    this.gone ??= reason;
+  }
+
+  #complain(text: string): void {
+    this.complaints.push(text.replaceAll(/\s+/g, ' ').slice(0, 300));
+    if (this.complaints.length > COMPLAINTS_KEPT) this.complaints.shift();
+  }
+}
+
+const isTimeout = (error: unknown): boolean => error instanceof Error && error.name === 'TimeoutError';
+
+/** Without playwright's prefix and stack. */
+function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split('\n')[0].replace(/^[\w.]+: (Error: )?/, '');
+}

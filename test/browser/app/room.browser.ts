@@ -1,0 +1,205 @@
+import { aTimeout, expect, fixture, html, waitUntil } from '@open-wc/testing';
+import '../../../client/app/ep-room.ts';
+import type { EpRoom } from '../../../client/app/ep-room.ts';
+import type { Phase } from '../../../shared/schema/control.ts';
+import { FakeRoom, member, runIn } from './fake-room.ts';
+import { dress, readable, within } from './page.ts';
+
+const SECRET = 'abcdefghijklmnopqrstuv';
+
+async function open(room: FakeRoom): Promise<EpRoom> {
+  const view = await fixture<EpRoom>(html`<ep-room .room=${room} .secret=${SECRET}></ep-room>`);
+  await waitUntil(
+    () => readable(view).includes('Invite others') && view.shadowRoot?.querySelector('ep-invite'),
+  );
+  await aTimeout(50);
+  return view;
+}
+
+const button = (view: EpRoom, id: string) => within<HTMLButtonElement>(view, 'ep-run-form', `#${id}`);
+const reason = (view: EpRoom) => readable(within(view, 'ep-run-form', '#why'));
+
+describe('the run in a room', () => {
+  const sentences: Record<Phase, RegExp> = {
+    idle: /No run yet/,
+    preparing: /Preparing: Loading data and blocks on 3 peers/,
+    training: /Training for 100 steps.*40 of 100.*640.*1 min 15 s/,
+    paused: /Paused. Ben left the room/,
+    evaluating: /Testing the model/,
+    finished: /97\.12% of 10,000 test samples are right.*Download report/,
+    failed: /The run failed. The device of Ben ran out of memory/,
+  };
+  for (const [phase, sentence] of Object.entries(sentences) as [Phase, RegExp][]) {
+    it(`shows a run that is ${phase}`, async () => {
+      const view = await open(new FakeRoom(phase));
+      expect(readable(view)).to.match(sentence);
+      const running = ['preparing', 'training', 'paused', 'evaluating'].includes(phase);
+      expect(button(view, 'start').disabled).to.equal(running);
+      expect(button(view, 'stop').disabled).to.equal(!running);
+      expect(within(view, 'ep-run-form').shadowRoot!.querySelector('#go-on') !== null).to.equal(
+        phase === 'paused',
+      );
+      expect(view.shadowRoot!.querySelector('ep-chart') !== null).to.equal(
+        !['idle', 'preparing'].includes(phase),
+      );
+    });
+  }
+
+  it('starts with what the form says', async () => {
+    const room = new FakeRoom();
+    const view = await open(room);
+    const form = within(view, 'ep-run-form');
+    within<HTMLInputElement>(form, '[name=steps]').value = '250';
+    const optimizer = within<HTMLSelectElement>(form, '[name=optimizer]');
+    optimizer.value = 'sgd';
+    optimizer.dispatchEvent(new Event('change'));
+    button(view, 'start').click();
+    expect(room.started[0]).to.deep.include({
+      steps: 250,
+      batch: 128,
+      microBatches: 4,
+      seed: 1,
+      onDeparture: 'ask',
+    });
+    expect(room.started[0].optimizer).to.deep.equal({ kind: 'sgd', learningRate: 0.3, decay: 'linear' });
+  });
+
+  it('says why a start was refused', async () => {
+    const room = new FakeRoom();
+    room.refuses = 'A run is going on already.';
+    const view = await open(room);
+    button(view, 'start').click();
+    await aTimeout(50);
+    expect(readable(within(view, 'ep-run-form', '[role=alert]'))).to.equal(room.refuses);
+  });
+
+  it('goes on and stops when told to', async () => {
+    const room = new FakeRoom('paused');
+    const view = await open(room);
+    button(view, 'go-on').click();
+    button(view, 'stop').click();
+    expect(room.calls).to.deep.equal(['goOn', 'stop']);
+  });
+
+  it('says why a download failed', async () => {
+    const view = await open(new FakeRoom('finished'));
+    for (const [id, problem] of [
+      ['report', 'There is no report.'],
+      ['model', 'Layer dense_1 is not here any more.'],
+    ]) {
+      within(view, 'ep-results', `#${id}`).click();
+      await aTimeout(50);
+      expect(readable(within(view, 'ep-results', '[role=alert]'))).to.equal(problem);
+    }
+  });
+
+  for (const [why, changes] of [
+    ['Linking up with Dan.', { roster: [member('pddddddddd', 'Dan', { link: 'connecting' })] }],
+    ['The peers are electing a coordinator.', { term: null, settled: false }],
+    ['The peers are measuring their links.', { settled: false }],
+    ['A run is going on.', { run: runIn('training') }],
+  ] as const) {
+    it(`cannot start: ${why}`, async () => {
+      const view = await open(
+        new FakeRoom('idle', { ...changes } as ConstructorParameters<typeof FakeRoom>[1]),
+      );
+      expect(button(view, 'start').disabled).to.equal(true);
+      expect(reason(view)).to.equal(why);
+    });
+  }
+
+  it('can start without a peer whose link is broken, and says so', async () => {
+    const dan = member('pddddddddd', 'Dan', { link: 'broken', note: 'A firewall is in the way.' });
+    const view = await open(new FakeRoom('idle', { roster: [dan] }));
+    expect(button(view, 'start').disabled).to.equal(false);
+    expect(readable(view)).to.contain('No link to Dan').and.to.contain('A firewall is in the way.');
+  });
+});
+
+describe('a room', () => {
+  it('lists who is here, with devices, links and blocks', async () => {
+    const view = await open(new FakeRoom('training'));
+    const items = [...within(view, 'ep-peers').shadowRoot!.querySelectorAll('li')].map(readable);
+    expect(items[0]).to.match(/^Anna this device Chrome 156 on Linux · WebGL in a worker Holds dense_1/);
+    expect(items[1]).to.match(/^Ben coordinator link open, round trip 4\.3 ms/);
+    expect(items[2]).to.match(/^Cleo emulated: 200 ms link open Safari 18 on iOS · CPU.*Stands by/);
+  });
+
+  it('names peers of the plan that have left', async () => {
+    const room = new FakeRoom('training');
+    const view = await open(room);
+    const { peers, roster } = room.state;
+    room.become({ peers: peers.slice(0, 1), roster: roster.slice(1) });
+    await aTimeout(500);
+    expect(readable(within(view, 'ep-plan')))
+      .to.contain('Ben (gone)')
+      .and.to.contain('Standing by: Cleo');
+  });
+
+  it('says that the server is away', async () => {
+    const view = await open(
+      new FakeRoom('training', { signaling: { state: 'away', message: 'No answer.' } }),
+    );
+    expect(readable(view)).to.contain('Server unreachable; training goes on');
+  });
+
+  it('shows events, the latest first, and refused messages', async () => {
+    const view = await open(new FakeRoom('training'));
+    const log = readable(within(view, 'ep-events', '[role=log]'));
+    expect(log).to.equal('1:05 Second 0:00 First');
+    expect(readable(within(view, 'ep-events', 'details'))).to.match(
+      /Refused messages \( ?2 ?\) plan-malformed 2/,
+    );
+  });
+
+  it('draws the curves in both colours, and in words for who cannot see them', async () => {
+    const undress = dress('light');
+    const view = await open(new FakeRoom('training'));
+    const canvas = within<HTMLCanvasElement>(view, 'ep-chart', 'canvas');
+    const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+    const seen = new Set<string>();
+    for (let i = 0; i < data.length; i += 4) seen.add(data.slice(i, i + 3).join());
+    expect(seen.has('194,65,12') && seen.has('11,102,150')).to.equal(true);
+    const words = within(view, 'ep-chart', '#plot').getAttribute('aria-label');
+    expect(words).to.equal('Over 40 steps the loss went from 2.30 to 0.21, the accuracy from 10% to 88%.');
+    undress();
+  });
+
+  it('gives a link and a QR code', async () => {
+    const view = await open(new FakeRoom());
+    const link = within<HTMLInputElement>(view, 'ep-invite', 'input').value;
+    expect(link).to.match(new RegExp(`^https?://[^/]+/r/ACDEFG#${SECRET}$`));
+    expect(within<HTMLImageElement>(view, 'ep-invite', 'img').src).to.match(/^data:image\/svg/);
+  });
+
+  it('looks at most about four times a second, and stops looking once removed', async () => {
+    const room = new FakeRoom('training');
+    const view = await open(room);
+    let looks = 0;
+    const { snapshot } = room;
+    room.snapshot = () => {
+      looks++;
+      return snapshot();
+    };
+    const until = performance.now() + 1000;
+    while (performance.now() < until) {
+      room.become({});
+      await aTimeout(5);
+    }
+    expect(looks).to.be.within(2, 5);
+    view.remove();
+    expect(room.listeners).to.equal(0);
+  });
+
+  for (const scheme of ['light', 'dark'] as const) {
+    for (const phase of ['idle', 'training', 'paused', 'failed', 'finished'] as const) {
+      it(`is accessible in ${scheme} while ${phase}`, async () => {
+        const undress = dress(scheme);
+        const view = await open(new FakeRoom(phase));
+        within(view, 'ep-run-form', 'details').toggleAttribute('open', true);
+        await expect(view).to.be.accessible();
+        undress();
+      });
+    }
+  }
+});

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { it } from 'node:test';
+import * as tf from '@tensorflow/tfjs';
+import { writeModelFiles } from '../../client/cli/model-files.ts';
+import { runConfig } from '../../client/defaults.ts';
+import { assembleModel } from '../../client/engine/assemble.ts';
+import { modelShapes, sizeOf } from '../../client/model/shapes.ts';
+
+/** How plain tfjs reads a model from files where tfjs-node is not there. */
+function fromFile(path: string): tf.io.IOHandler {
+  return {
+    load: async () => {
+      const model = JSON.parse(await readFile(path, 'utf8')) as tf.io.ModelJSON;
+      return tf.io.getModelArtifactsForJSON(model, async (manifest) => {
+        const files = manifest.flatMap((group) => group.paths);
+        const parts = await Promise.all(files.map((name) => readFile(join(dirname(path), name))));
+        const specs = manifest.flatMap((group) => group.weights);
+        return [specs, new Uint8Array(Buffer.concat(parts)).buffer];
+      });
+    },
+  };
+}
+
+it('writes a model that plain tfjs loads with the same outputs', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'edgepipe-model-'));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  await tf.setBackend('cpu');
+  const config = runConfig({ model: 'mlp:12-8' });
+  let next = 0;
+  const states = modelShapes(config.model).map(({ spec, parameters }) => ({
+    layer: spec.name,
+    parameters: parameters.map(({ name, shape }) => ({
+      name,
+      shape,
+      data: Float32Array.from({ length: sizeOf(shape) }, () => Math.sin(next++) / 8),
+    })),
+    optimizer: { step: 0, slots: [] },
+  })) as unknown as Parameters<typeof assembleModel>[1];
+  const saved = join(dir, 'deep', 'model');
+  await writeModelFiles(saved, await assembleModel(config.model, states), config);
+
+  const model = await tf.loadLayersModel(fromFile(join(saved, 'model.json')));
+  assert.deepEqual(
+    model.layers.map(({ name }) => name),
+    ['dense_1', 'dense_2', 'dense_3'],
+  );
+  for (const [i, { parameters }] of states.entries()) {
+    for (const [j, weight] of model.layers[i].getWeights().entries()) {
+      assert.deepEqual(await weight.data(), parameters[j].data);
+    }
+  }
+  const x = tf.randomNormal([3, 784], 0, 1, 'float32', 1);
+  const sums = await (model.predict(x) as tf.Tensor).sum(-1).data();
+  for (const sum of sums) assert.ok(Math.abs(sum - 1) < 1e-5, 'outputs are probabilities');
+
+  const json = JSON.parse(await readFile(join(saved, 'model.json'), 'utf8')) as tf.io.ModelJSON;
+  assert.equal(json.format, 'layers-model');
+  assert.match(json.generatedBy!, /EdgePipe/);
+  assert.deepEqual(json.userDefinedMetadata!.normalisation, {
+    divisor: 255,
+    mean: 0.1307,
+    deviation: 0.3081,
+  });
+});

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { parseSwarmOptions, SWARM_HELP, type SwarmOptions } from '../../client/cli/swarm-options.ts';
+import { runConfig } from '../../client/defaults.ts';
+import { LIMITS } from '../../shared/limits.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'edgepipe-options-'));
+after(() => rmSync(dir, { recursive: true, force: true }));
+const file = join(dir, 'a-file');
+writeFileSync(file, '');
+mkdirSync(join(dir, 'sub'));
+
+function read(...args: string[]): SwarmOptions {
+  const parsed = parseSwarmOptions(args);
+  assert.ok(parsed.ok, parsed.ok ? '' : parsed.message);
+  return parsed.options;
+}
+
+describe('flags of the swarm command', () => {
+  it('has defaults', () => {
+    assert.deepEqual(read(), {
+      peers: 4,
+      config: { ...runConfig(), onDeparture: 'continue' },
+      report: null,
+      save: null,
+      browser: null,
+      isolate: false,
+      deviceMs: null,
+      delays: [],
+      watch: false,
+      port: 0,
+      timeoutSeconds: 3600,
+      help: false,
+    });
+  });
+
+  it('reads every flag, and the help names each', () => {
+    const report = join(dir, 'new.json');
+    const save = join(dir, 'new', 'model');
+    const args = [
+      ['--peers', '3'],
+      ['--task', 'mnist'],
+      ['--model', 'mlp:64-32'],
+      ['--steps', '10'],
+      ['--batch=96'],
+      ['--micro-batches', '8'],
+      ['--optimizer', 'momentum'],
+      ['--learning-rate', '1e-2'],
+      ['--decay', 'constant'],
+      ['--seed', '7'],
+      ['--report', report],
+      ['--save', save],
+      ['--browser', process.execPath],
+      ['--isolate'],
+      ['--device-ms', '200, 100.5,400'],
+      ['--delay', '1-2:80,3-1:20'],
+      ['--watch'],
+      ['--port', '9000'],
+      ['--timeout', '60'],
+    ];
+    const { config, ...options } = read(...args.flat());
+    assert.deepEqual(options, {
+      peers: 3,
+      report,
+      save,
+      browser: process.execPath,
+      isolate: true,
+      deviceMs: [200, 100.5, 400],
+      delays: [
+        { a: 1, b: 2, ms: 80 },
+        { a: 1, b: 3, ms: 20 },
+      ],
+      watch: true,
+      port: 9000,
+      timeoutSeconds: 60,
+      help: false,
+    });
+    assert.deepEqual(
+      config.model.layers.map(({ units }) => units),
+      [64, 32, 10],
+    );
+    assert.deepEqual(config.optimizer, { kind: 'momentum', learningRate: 0.01, decay: 'constant' });
+    assert.deepEqual([config.steps, config.batch, config.microBatches, config.seed], [10, 96, 8, 7]);
+    assert.equal(config.onDeparture, 'continue');
+    for (const [arg] of args) assert.match(SWARM_HELP, new RegExp(`${arg.split('=')[0]}\\b`));
+    assert.match(SWARM_HELP, /--help/);
+  });
+
+  it('takes one number for all devices and all links', () => {
+    assert.deepEqual(read('--peers', '3', '--device-ms', '50').deviceMs, [50, 50, 50]);
+    assert.deepEqual(read('--peers', '3', '--delay', '80').delays, [
+      { a: 1, b: 2, ms: 80 },
+      { a: 1, b: 3, ms: 80 },
+      { a: 2, b: 3, ms: 80 },
+    ]);
+  });
+
+  it('allows a report over an older one, and a model into a directory that is there', () => {
+    assert.equal(read('--report', file).report, file);
+    assert.equal(read('--save', dir).save, dir);
+  });
+
+  const refusals: [args: string, words: RegExp][] = [
+    ['--stesp 3', /no flag --stesp\. Did you mean --steps\?/],
+    ['--gpu', /no flag --gpu\. All flags: npm run swarm -- --help/],
+    ['-p 4', /no flag -p\b/],
+    ['4', /"4" belongs to no flag/],
+    ['--peers', /--peers needs a value, such as --peers 4/],
+    ['--peers --watch', /--peers needs a value/],
+    ['--peers 4 --peers 5', /--peers is given twice/],
+    ['--watch=yes', /--watch takes no value/],
+    ['--peers 0', /--peers wants a whole number from 1 to 16, not "0"/],
+    ['--peers 17', /--peers.*16.*not "17"/],
+    ['--peers four', /--peers.*not "four"/],
+    ['--peers 2.5', /--peers.*not "2\.5"/],
+    ['--task cifar', /--task wants mnist, not "cifar"/],
+    ['--model cnn', /--model.*no model "cnn"\. Use mlp/],
+    ['--model mlp:0', /--model.*mlp:0/],
+    [`--model mlp:${'8-'.repeat(LIMITS.run.layers)}8`, /--model.*at most 256 layers/],
+    ['--steps 0', /--steps wants a whole number from 1 to 1000000, not "0"/],
+    ['--steps -5', /--steps.*not "-5"/],
+    ['--steps 1e3', /--steps.*not "1e3"/],
+    ['--batch 0', /--batch.*from 1 to 8192/],
+    ['--batch 8193', /--batch.*8192.*not "8193"/],
+    ['--micro-batches 65', /--micro-batches.*64/],
+    ['--batch 100 --micro-batches 8', /--batch 100 does not divide into 8.*--batch 96 --micro-batches 8/],
+    ['--batch 3', /--batch 3 does not divide into 4.*--batch 4/],
+    ['--optimizer rmsprop', /--optimizer wants sgd or momentum or adam, not "rmsprop"/],
+    ['--learning-rate 0', /--learning-rate wants a number above 0 and up to 100, not "0"/],
+    ['--learning-rate -1', /--learning-rate.*not "-1"/],
+    ['--learning-rate NaN', /--learning-rate.*not "NaN"/],
+    ['--learning-rate Infinity', /--learning-rate.*not "Infinity"/],
+    ['--decay cosine', /--decay wants linear or constant/],
+    ['--seed -1', /--seed.*from 0 to 2147483647, not "-1"/],
+    ['--seed 2147483648', /--seed.*not "2147483648"/],
+    ['--device-ms 1,2', /--device-ms has 2 numbers for 4 peers/],
+    ['--device-ms 0', /--device-ms.*above 0.*not "0"/],
+    ['--device-ms 1,2,3,x', /--device-ms.*not "x"/],
+    ['--delay 1-5:3', /--delay 1-5:3: there is no peer 5; .*1 to 4/],
+    ['--delay 0-1:3', /no peer 0/],
+    ['--delay 2-2:3', /a peer has no link to itself/],
+    ['--delay 1-2:3,2-1:4', /names the link 1-2 twice/],
+    ['--delay 1-2', /--delay wants peer-peer:milliseconds, not "1-2"/],
+    ['--delay 1-2:x', /--delay.*not "x"/],
+    ['--delay 1-2:99999', /--delay.*from 0 to 1000, not "99999"/],
+    ['--port 65536', /--port wants a number from 0 to 65535/],
+    ['--timeout 0', /--timeout.*from 1/],
+    [`--report ${dir}`, /--report .* is a directory/],
+    [`--report ${dir}/nowhere/x.json`, /--report .*there is no directory .*nowhere/],
+    [`--save ${file}`, /--save .* is a file: name a directory/],
+    [`--save ${file}/model`, /--save .*is a file, so no directory/],
+    [`--browser ${dir}/none`, /--browser names .*none.* is not there/],
+    [`--browser ${file}`, /--browser names .*no program/],
+  ];
+  for (const [args, words] of refusals) {
+    it(`refuses ${args.replaceAll(dir, 'DIR').slice(0, 60)}`, () => {
+      const parsed = parseSwarmOptions(args.split(' '));
+      assert.equal(parsed.ok, false);
+      assert.match(parsed.message, words);
+      assert.doesNotMatch(parsed.message, /\n/);
+    });
+  }
+
+  it('refuses a report where nothing may be written', { skip: process.getuid?.() === 0 }, () => {
+    const locked = join(dir, 'locked');
+    mkdirSync(locked, { mode: 0o500 });
+    const parsed = parseSwarmOptions(['--report', join(locked, 'x.json')]);
+    assert.equal(parsed.ok, false);
+    assert.match(parsed.message, /nothing may be written into/);
+  });
+
+  it('ends with exit code 2 and one line before anything starts', () => {
+    const run = swarm('--peers', '99');
+    assert.equal(run.status, 2);
+    assert.match(run.stderr, /^--peers wants .*\n$/);
+    assert.equal(run.stdout, '');
+  });
+
+  it('shows its flags', () => {
+    const run = swarm('--help');
+    assert.equal(run.status, 0);
+    assert.match(run.stdout, /--micro-batches M/);
+  });
+});
+
+function swarm(...args: string[]) {
+  const script = fileURLToPath(new URL('../../client/cli/swarm.ts', import.meta.url));
+  return spawnSync(process.execPath, ['--import', 'tsx', script, ...args], { encoding: 'utf8' });
+}

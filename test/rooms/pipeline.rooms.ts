@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { inRoom, train } from './support.ts';
+
+/** Share of the time from the first to the last task in which at least `count` of the peers worked. */
+function shareBusy(work: readonly (readonly { startMs: number; endMs: number }[])[], count: number): number {
+  const startMs = Math.min(...work.flat().map((span) => span.startMs));
+  const endMs = Math.max(...work.flat().map((span) => span.endMs));
+  const ticks = 5_000;
+  let busy = 0;
+  for (let tick = 0; tick < ticks; tick++) {
+    const at = startMs + ((endMs - startMs) * tick) / ticks;
+    if (work.filter((spans) => spans.some((span) => span.startMs <= at && at < span.endMs)).length >= count)
+      busy++;
+  }
+  return busy / ticks;
+}
+
+describe('the pipeline in real browsers', () => {
+  it(
+    'keeps at least three of four emulated devices busy at once at least half of the time',
+    { timeout: 240_000 },
+    async () => {
+      await inRoom({ peers: 4, deviceMs: [200, 200, 200, 200] }, async (rig) => {
+        // Eight equal layers of 784 units; the loss head's ten units add 1.3% to one of the stages.
+        const widths = Array<number>(8).fill(784).join('-');
+        const report = await train(rig, { model: `mlp:${widths}`, microBatches: 8, batch: 64, steps: 6 });
+        assert.deepEqual(report.plan.stages.map((stage) => stage.layers.length).sort(), [2, 2, 2, 3]);
+        assert.ok(report.config.emulated);
+        const work = await Promise.all(
+          rig.peers.map(async (peer) => (await peer.spans()).filter((span) => span.kind !== 'step')),
+        );
+        const share = shareBusy(work, 3);
+        console.log(
+          `three or more stages busy ${(100 * share).toFixed(1)}% of the time, all four ${(100 * shareBusy(work, 4)).toFixed(1)}%`,
+        );
+        assert.ok(share >= 0.5, `three stages were busy ${(100 * share).toFixed(1)}% of the time`);
+      });
+    },
+  );
+});

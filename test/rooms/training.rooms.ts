@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import * as v from 'valibot';
+import { runConfig } from '../../client/defaults.ts';
+import { modelShapes, sizeOf } from '../../client/model/shapes.ts';
+import { ReportSchema, type Report } from '../../shared/schema/report.ts';
+import { accuracyOfSavedModel } from './saved-model.ts';
+
+const run = promisify(execFile);
+
+async function swarm(...flags: string[]): Promise<{ report: Report; savedAccuracy: number; output: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'edgepipe-rooms-'));
+  try {
+    const files = ['--report', join(folder, 'out.json'), '--save', join(folder, 'model')];
+    const { stdout } = await run(
+      process.execPath,
+      ['--import', 'tsx', 'client/cli/swarm.ts', ...flags, ...files],
+      {
+        maxBuffer: 1e8,
+      },
+    );
+    const report = v.parse(ReportSchema, JSON.parse(await readFile(join(folder, 'out.json'), 'utf8')));
+    return { report, savedAccuracy: await accuracyOfSavedModel(join(folder, 'model')), output: stdout };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function assertDistributed(report: Report): void {
+  const wanted = modelShapes(runConfig().model).flatMap((shape) => shape.parameters);
+  const held = report.peers.flatMap((peer) => peer.blocks.flatMap((block) => block.parameters));
+  const sorted = (list: { name: string; shape: number[] }[]) =>
+    [...list].sort((a, b) => (a.name < b.name ? -1 : 1));
+  assert.deepEqual(sorted(held), sorted(wanted), 'over all peers the blocks add up to the model');
+  for (const peer of report.peers) {
+    const { memory } = peer;
+    const parameters = peer.blocks.flatMap((block) => block.parameters);
+    const bytes = 4 * parameters.reduce((sum, parameter) => sum + sizeOf(parameter.shape), 0);
+    assert.equal(memory.parameters_bytes, bytes, `${peer.name} holds exactly the parameters of its block`);
+    assert.equal(memory.optimizer_bytes, 2 * bytes, 'Adam keeps two numbers for each parameter');
+    const accounted =
+      memory.parameters_bytes + memory.gradients_bytes + memory.optimizer_bytes + memory.activations_bytes;
+    assert.ok(
+      memory.peak_bytes <= 1.2 * accounted,
+      `${peer.name}: peak ${memory.peak_bytes}, accounted ${accounted}`,
+    );
+  }
+}
+
+describe('npm run swarm', () => {
+  it('four browsers train MNIST together, each holding its block alone', { timeout: 400_000 }, async () => {
+    const { report, savedAccuracy, output } = await swarm('--peers', '4', '--steps', '200', '--seed', '1');
+    console.log(
+      `test accuracy ${report.final.test_accuracy}, saved model ${savedAccuracy}, ${report.throughput.samples_per_second.toFixed(0)} samples/s`,
+    );
+    assert.ok(report.final.test_accuracy >= 0.94);
+    assert.equal(report.final.test_samples, 10_000);
+    assert.ok(Math.abs(savedAccuracy - report.final.test_accuracy) <= 0.0005);
+    assert.equal(report.steps.length, 200);
+    assert.equal(report.peers.filter((peer) => peer.blocks.length > 0).length, 4);
+    assert.deepEqual(report.micro_batches, { whole: 200 * 4 * 4, partial: 0, skipped: 0 });
+    assertDistributed(report);
+    assert.match(output, /no tensor bytes/i);
+  });
+
+  it('more browsers than layers: those left over stand by', { timeout: 300_000 }, async () => {
+    const { report } = await swarm('--peers', '6', '--steps', '10');
+    assert.equal(report.plan.stages.length, 4);
+    assert.equal(report.plan.standby.length, 2);
+    assert.equal(report.steps.length, 10);
+  });
+});
