@@ -65,6 +65,8 @@ export const LIMITS = {
     heartbeatMs: 400,
     /** Silence after which a peer counts as gone: under the 3 s that a room may take to notice. */
     silenceMs: 2_200,
+    /** How long a pause waits for a silent peer to be heard again before its block is given away. */
+    returnMs: 3_000,
     /** A timer this late means that this device slept or was starved: it judges nobody by that silence. */
     clockJumpMs: 1_000,
   },
@@ -90,7 +92,8 @@ export const LIMITS = {
     /** No step finished for this long (plus what an emulated device needs): the room pauses and mends. */
     stallMs: 15_000,
     evaluationTimeoutMs: 300_000,
-    evaluationRows: 500,
+    /** Rows of a test micro-batch: as in training, so that memory and shapes stay as they are, but at least so many. */
+    evaluationRowsMin: 16,
     /** Test micro-batches on their way beyond one per stage. */
     evaluationAhead: 2,
     /** Steps kept for the chart and the report; older ones are thinned. */

@@ -1,6 +1,7 @@
 import { css, html, LitElement, unsafeCSS, type PropertyValues } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
 import UPlot from 'uplot';
+import { onSoftwareCanvas } from './software-canvas.ts';
 import uplotStyles from 'uplot/dist/uPlot.min.css';
 import type { StepRecord } from '../swarm/record.ts';
 import { curveOf } from './curve.ts';
@@ -106,45 +107,48 @@ export class EpChart extends LitElement {
     const colour = (name: string) => style.getPropertyValue(name).trim();
     const axis = { stroke: colour('--ep-muted'), font: FONT, ticks: { show: false } };
     const grid = { stroke: colour('--ep-grid'), width: 1 };
-    this.#plot = new UPlot(
-      {
-        width: this.place.clientWidth,
-        height: HEIGHT_PX,
-        legend: { show: false },
-        cursor: { show: false },
-        scales: {
-          x: { time: false },
-          loss: { range: (_u, _min, max) => [0, max > 0 ? max * 1.05 : 1] },
-          accuracy: { range: [0, 1] },
-        },
-        axes: [
-          { ...axis, grid, size: 28, incrs: INCREMENTS },
-          { ...axis, grid, scale: 'loss', size: 44 },
+    this.#plot = onSoftwareCanvas(
+      () =>
+        new UPlot(
           {
-            ...axis,
-            grid: { show: false },
-            scale: 'accuracy',
-            // The library's enum is in its types only: 1 is the right.
-            // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment
-            side: 1,
-            size: 52,
-            values: (_u, splits) => splits.map((share) => percent(share)),
+            width: this.place.clientWidth,
+            height: HEIGHT_PX,
+            legend: { show: false },
+            cursor: { show: false },
+            scales: {
+              x: { time: false },
+              loss: { range: (_u, _min, max) => [0, max > 0 ? max * 1.05 : 1] },
+              accuracy: { range: [0, 1] },
+            },
+            axes: [
+              { ...axis, grid, size: 28, incrs: INCREMENTS },
+              { ...axis, grid, scale: 'loss', size: 44 },
+              {
+                ...axis,
+                grid: { show: false },
+                scale: 'accuracy',
+                // The library's enum is in its types only: 1 is the right.
+                // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment
+                side: 1,
+                size: 52,
+                values: (_u, splits) => splits.map((share) => percent(share)),
+              },
+            ],
+            series: [
+              {},
+              { scale: 'loss', stroke: colour('--ep-loss'), width: 2, points: { show: false } },
+              {
+                scale: 'accuracy',
+                stroke: colour('--ep-accuracy'),
+                width: 2,
+                dash: [6, 4],
+                points: { show: false },
+              },
+            ],
           },
-        ],
-        series: [
-          {},
-          { scale: 'loss', stroke: colour('--ep-loss'), width: 2, points: { show: false } },
-          {
-            scale: 'accuracy',
-            stroke: colour('--ep-accuracy'),
-            width: 2,
-            dash: [6, 4],
-            points: { show: false },
-          },
-        ],
-      },
-      curveOf(this.steps, POINTS),
-      this.place,
+          curveOf(this.steps, POINTS),
+          this.place,
+        ),
     );
   }
 

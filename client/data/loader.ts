@@ -6,6 +6,7 @@ import type { DataFile, DataPart, Task } from './tasks.ts';
 /** Gives micro-batches: bytes of samples to the first stage, labels to the loss head. */
 export class Loader {
   readonly #order: SampleOrder;
+  readonly #testRows: number;
 
   constructor(
     private readonly task: Task,
@@ -14,6 +15,7 @@ export class Loader {
     private readonly batch: number,
     private readonly rows: number,
   ) {
+    this.#testRows = Math.max(rows, LIMITS.run.evaluationRowsMin);
     this.#order = new SampleOrder(task.train.samples, seed);
   }
 
@@ -37,12 +39,11 @@ export class Loader {
 
   /** Micro-batches of one pass over the test set, in order. */
   get testMicros(): number {
-    return Math.ceil(this.task.test.samples / LIMITS.run.evaluationRows);
+    return Math.ceil(this.task.test.samples / this.#testRows);
   }
 
   testRows(micro: number): number {
-    const first = micro * LIMITS.run.evaluationRows;
-    return Math.min(LIMITS.run.evaluationRows, this.task.test.samples - first);
+    return Math.min(this.#testRows, this.task.test.samples - micro * this.#testRows);
   }
 
   #trainIndices(step: number, micro: number): Uint32Array {
@@ -50,7 +51,7 @@ export class Loader {
   }
 
   #testIndices(micro: number): Uint32Array {
-    const first = micro * LIMITS.run.evaluationRows;
+    const first = micro * this.#testRows;
     return Uint32Array.from({ length: this.testRows(micro) }, (_, i) => first + i);
   }
 

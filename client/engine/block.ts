@@ -62,7 +62,7 @@ export class Block {
       for (const layer of this.layers) {
         inputs.push(output);
         output = layer.compute.forward(output);
-        if (!training) inputs.pop()?.dispose();
+        if (!training) this.passOn(inputs.pop()!, output);
       }
       if (this.head && task.labels) {
         if (!training) return { metrics: this.head.evaluate(output, task.labels) };
@@ -200,6 +200,12 @@ export class Block {
   private upload(input: Uint8Array | Float32Array, rows: number): Tensor2D {
     const numbers = input instanceof Uint8Array ? this.normaliser!.apply(input) : input;
     return tensor2d(numbers, [rows, numbers.length / rows]);
+  }
+
+  /** In evaluation nothing is kept: the input of a layer goes as soon as its output is there. */
+  private passOn(input: Tensor2D, output: Tensor2D): void {
+    this.inFlight.notePassing(input, output);
+    input.dispose();
   }
 
   private keep(

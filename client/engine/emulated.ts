@@ -5,7 +5,8 @@ import { Queue } from './queue.ts';
 
 /**
  * A device of a given speed on top of a faster one: forward and backward of a block take `emulatedMs` times the
- * block's share of the model in all, for a micro-batch of the block's rows. Real time counts towards it.
+ * block's share of the model in all, for a micro-batch of the block's rows. Real time counts towards it. Evaluation runs
+ * at the device's own speed: nothing is measured by it.
  */
 export class EmulatedCompute implements port.Compute {
   private readonly inner: port.Compute;
@@ -47,9 +48,10 @@ export class EmulatedCompute implements port.Compute {
 
   forward(task: port.ForwardTask): Promise<port.ForwardResult> {
     const { micro, rows, training } = task;
+    if (!training) return this.queue.add(() => this.inner.forward(task));
     return this.slowly(rows, async () => {
       const result = await this.inner.forward(task);
-      if (training) this.rowsOf.set(micro, rows);
+      this.rowsOf.set(micro, rows);
       return result;
     });
   }

@@ -37,6 +37,11 @@ export class InFlight {
     this.mostBytes = Math.max(this.mostBytes, bytes);
   }
 
+  /** Two activations that exist together on the way through an evaluation. */
+  notePassing(input: Tensor2D, output: Tensor2D): void {
+    this.mostBytes = Math.max(this.mostBytes, (input.size + output.size) * 4);
+  }
+
   /** Forgets a micro-batch; its tensors are the caller's. */
   take(micro: number): void {
     this.flights.delete(micro);

@@ -73,13 +73,13 @@ export class BlockRunner {
 
   /** Parts that come before this are kept. */
   begin(): void {
-    const { config, assignment, loader } = this.context;
+    const { plan, config, assignment, loader } = this.context;
     const micros = config.microBatches;
     const feed = (read: (step: number, micro: number) => Promise<Uint8Array>) =>
       new Feed<Uint8Array>(
         (i) => read(Math.floor(i / micros), i % micros),
         this.#step * micros,
-        config.steps * micros,
+        plan.endStep * micros,
         2 * micros,
         () => this.#wake(),
         (error) => this.#fail(error),
@@ -87,7 +87,7 @@ export class BlockRunner {
     this.#begun = true;
     if (!assignment.before) this.#samples = feed((step, micro) => loader.trainSamples(step, micro));
     if (assignment.block.head) this.#labels = feed((step, micro) => loader.trainLabels(step, micro));
-    if (this.#step >= config.steps) this.context.onDone(this.#step);
+    if (this.#step >= plan.endStep) this.context.onDone(this.#step);
     else this.#wake();
   }
 
@@ -131,8 +131,8 @@ export class BlockRunner {
   }
 
   #next(): BlockTask | null {
-    const { config, assignment } = this.context;
-    if (this.#stopped || this.#step >= config.steps) return null;
+    const { plan, config, assignment } = this.context;
+    if (this.#stopped || this.#step >= plan.endStep) return null;
     return nextTask({
       microBatches: config.microBatches,
       inFlightMax: assignment.inFlightMax,
@@ -194,7 +194,7 @@ export class BlockRunner {
   }
 
   async #finishStep(): Promise<void> {
-    const { compute, config } = this.context;
+    const { compute, config, plan } = this.context;
     const step = this.#step;
     const { metrics } = await compute.step({
       counted: config.microBatches,
@@ -204,7 +204,7 @@ export class BlockRunner {
     this.#forwards = 0;
     this.#backwards = 0;
     if (metrics) this.context.onStep(step, metrics);
-    if (this.#step >= config.steps) this.context.onDone(this.#step);
+    if (this.#step >= plan.endStep) this.context.onDone(this.#step);
   }
 
   #item(micro: number): number {

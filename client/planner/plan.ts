@@ -9,6 +9,7 @@ export interface PlanRequest {
   version: number;
   run: number;
   startStep: number;
+  endStep: number;
   config: RunConfig;
   /** Peers that take a block, with their measured cost per layer. */
   devices: readonly Device[];
@@ -36,6 +37,7 @@ export function makePlan(request: PlanRequest): Plan {
     version: request.version,
     run: request.run,
     startStep: request.startStep,
+    endStep: request.endStep,
     stages,
     boundaries: placement.starts.slice(1).map((start) => ({
       kind: 'gather' as const,

@@ -66,7 +66,7 @@ export class Engagement {
       ...shared,
       tellFirst: (micro) => {
         for (const peer of new Set([first, coordinator])) {
-          context.send(peer, { type: 'evaluated-micro', ...key, micro });
+          context.send(peer, { type: 'evaluated-micro', ...key, micro, micros: shared.loader.testMicros });
         }
       },
       onResult: (metrics) => context.send(coordinator, { type: 'evaluated', ...key, metrics }),

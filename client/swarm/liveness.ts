@@ -37,6 +37,8 @@ export class Liveness {
     private readonly linked: () => PeerId[],
     private readonly send: (to: PeerId, message: Control) => void,
     private readonly term: () => Term | null,
+    /** It said hello over the link that it speaks on. */
+    private readonly isIntroduced: (peer: PeerId) => boolean,
     private readonly events: LivenessEvents,
   ) {
     this.#lastBeatMs = clock.now();
@@ -62,6 +64,8 @@ export class Liveness {
   }
 
   heartbeat(peer: PeerId, message: ControlOf<'heartbeat'>): void {
+    // It was thought gone, but was only silent: its device slept or was starved.
+    if (!this.#heard.has(peer) && this.isIntroduced(peer)) this.greet(peer);
     const heard = this.#heard.get(peer);
     if (!heard) return;
     const now = this.clock.now();

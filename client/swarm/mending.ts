@@ -9,37 +9,46 @@ export interface Departure {
   reason: 'silent' | 'left';
 }
 
-export const describeDeparture = ({ name, reason }: Departure): string =>
-  `${name} ${reason === 'left' ? 'left the room' : 'is gone: nothing was heard of it for over 2 s'}.`;
-
 /** What is left of the model after a pause. */
 export interface Stock {
-  /** Layer -> a peer that holds its state. */
+  /** Layer -> a peer that holds its newest state. */
   holders: Map<string, PeerId>;
   /** The step to go on with: one beyond the last that any block finished. */
   startStep: number;
-  /** Layers whose holder had not finished the last step that others had: their update is skipped. */
-  behind: string[];
+  /** Layers whose newest state is older than that, with the steps it has seen. */
+  behind: Map<string, number>;
 }
 
-/** Reads the answers to a pause. A block that had not finished the newest step skips it, so that no step counter goes back. */
+export const NOTHING: Stock = { holders: new Map(), startStep: 0, behind: new Map() };
+
+/**
+ * Reads the answers to a pause: of each layer the newest state counts. A block that had not finished the newest step skips
+ * it, so that no step counter goes back.
+ */
 export function takeStock(plan: Plan, answers: ReadonlyMap<PeerId, ControlOf<'paused'>>): Stock {
   const startStep = Math.max(plan.startStep, ...[...answers.values()].map((paused) => paused.stepsDone));
-  const holders = new Map<string, PeerId>();
-  const behind: string[] = [];
-  for (const [peer, paused] of answers) {
-    for (const layer of paused.holds) {
-      holders.set(layer, peer);
-      if (paused.stepsDone < startStep) behind.push(layer);
+  const newest = new Map<string, { peer: PeerId; stepsDone: number }>();
+  for (const [peer, { holds, stepsDone }] of answers) {
+    for (const layer of holds) {
+      const known = newest.get(layer);
+      if (!known || known.stepsDone < stepsDone) newest.set(layer, { peer, stepsDone });
     }
   }
-  return { holders, startStep, behind };
+  const behind = [...newest].filter(([, { stepsDone }]) => stepsDone < startStep);
+  return {
+    holders: new Map([...newest].map(([layer, { peer }]) => [layer, peer])),
+    startStep,
+    behind: new Map(behind.map(([layer, { stepsDone }]) => [layer, stepsDone])),
+  };
 }
 
 /** Layers that nobody holds any more. */
 export function lostLayers(plan: Plan, stock: Stock): string[] {
   return plan.stages.flatMap((stage) => stage.layers).filter((layer) => !stock.holders.has(layer));
 }
+
+export const describeDeparture = ({ name, reason }: Departure): string =>
+  `${name} ${reason === 'left' ? 'left the room' : 'is gone: nothing was heard of it for over 2 s'}.`;
 
 /** What a person should know about a pause: who left, what is lost, what happens next. */
 export function describePause(
@@ -57,8 +66,14 @@ export function describePause(
       `Nobody else held ${lost.join(', ')}: what it had learnt is lost and starts over from its seed.`,
     );
   }
-  if (stock.behind.length > 0)
-    sentences.push(`Step ${stock.startStep - 1} is skipped for ${stock.behind.join(', ')}.`);
+  const late = [...stock.behind].filter(([, stepsDone]) => stepsDone === stock.startStep - 1);
+  if (late.length > 0)
+    sentences.push(`Step ${stock.startStep} is skipped for ${late.map(([layer]) => layer).join(', ')}.`);
+  const old = [...stock.behind].filter(([, stepsDone]) => stepsDone < stock.startStep - 1);
+  if (old.length > 0) {
+    const copies = old.map(([layer, stepsDone]) => `${layer} from step ${stepsDone}`);
+    sentences.push(`Only an older copy is left of ${copies.join(', ')}: it goes on from there.`);
+  }
   if (asks) sentences.push('Press Go on to train with the rest, or Stop to test what there is.');
   return sentences.join(' ');
 }

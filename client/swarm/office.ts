@@ -116,6 +116,13 @@ export class Office {
     record.message = message;
   }
 
+  /** Waits; rejects with Fenced where another peer has the role by then. */
+  rest(ms: number): Promise<void> {
+    return new Promise<void>((resolve) => void this.context.clock.after(ms, resolve)).then(() =>
+      this.assertHeld(),
+    );
+  }
+
   assertHeld(): void {
     if (this.#closed) throw new Fenced();
   }

@@ -40,6 +40,8 @@ export class Participant {
   #engagement: Engagement | null = null;
   #data: RoomData | null = null;
   #run = 0;
+  /** The plan that this peer got ready for last. */
+  #prepared: Plan | null = null;
   #stepsDone = 0;
   /** Layers that the compute holds now. */
   #held: string[] = [];
@@ -85,9 +87,9 @@ export class Participant {
   }
 
   commit(message: ControlOf<'commit'>): void {
-    if (!this.#engagement || !isAbout(message, this.#engagement.plan)) return;
+    if (!this.#prepared || !isAbout(message, this.#prepared)) return;
     this.#shelf.clear();
-    this.#engagement.beginTraining();
+    this.#engagement?.beginTraining();
   }
 
   /** Stops the block and says what state is here. */
@@ -167,6 +169,7 @@ export class Participant {
     const assignment = assignmentOf(plan, config, data.task, this.context.transport.self);
     this.#held = [];
     this.#stepsDone = plan.startStep;
+    this.#prepared = plan;
     if (!assignment) {
       await this.context.compute.unload();
       return;
@@ -205,6 +208,7 @@ export class Participant {
       this.#stepsDone = this.#engagement.stepsDone;
       this.#engagement = null;
     }
+    this.#prepared = null;
     for (const layer of this.#held) {
       if (!this.#shelf.get(layer)) this.#shelf.put(await this.context.compute.read(layer));
     }
@@ -215,6 +219,7 @@ export class Participant {
     this.#engagement = null;
     this.#shelf.clear();
     this.#held = [];
+    this.#prepared = null;
     this.#run = run;
     this.#stepsDone = 0;
     this.ledger = new Ledger();

@@ -8,6 +8,7 @@ import type { TransferTime } from '../planner/vertical.ts';
 import { REFERENCE_MESSAGE_BYTES, transferMs } from './centrality.ts';
 import { sameTerm } from './election.ts';
 import { answer, type Office } from './office.ts';
+import { counted } from './wording.ts';
 
 /** From a wish to a plan that every block holder is ready for: profile, plan, prepare. */
 export class Preparation {
@@ -26,25 +27,27 @@ export class Preparation {
   }
 
   /**
-   * A plan for everybody here, starting at `startStep` from the state that `holders` have, to which every holder of a block
+   * A plan for everybody here, for steps [startStep, endStep), from the state that `holders` have, to which every holder of a block
    * has said `ready`. Peers that decline or drop out on the way are left out. Rejects with a message for people.
    */
-  async agree(holders: ReadonlyMap<string, PeerId>, startStep: number, steps: number): Promise<Plan> {
-    const config = { ...this.config, steps };
+  async agree(holders: ReadonlyMap<string, PeerId>, startStep: number, endStep: number): Promise<Plan> {
+    const { config } = this;
     for (let attempt = 0; attempt < LIMITS.room.peers; attempt++) {
       await this.#profile(config);
-      const plan = this.#plan(config, holders, startStep);
+      const plan = this.#plan(holders, startStep, endStep);
       this.office.announce('preparing', this.#loadingMessage(), 0, { config, plan });
       if (await this.#prepare(plan, config)) {
-        const { stages } = plan;
-        const lines = stages.map(({ layers, lanes }) => `${this.#name(lanes[0].peer)}: ${layers.join(', ')}`);
-        this.office.event('planned', `${stages.length} stages. ${lines.join('; ')}`, {
-          version: plan.version,
-        });
+        if (startStep < endStep)
+          this.office.event('planned', this.#describe(plan), { version: plan.version });
         return plan;
       }
     }
     throw new Error('No plan could be agreed on: peers kept dropping out while they prepared.');
+  }
+
+  #describe({ stages }: Plan): string {
+    const lines = stages.map(({ layers, lanes }) => `${this.#name(lanes[0].peer)}: ${layers.join(', ')}`);
+    return `${counted(stages.length, 'stage')}. ${lines.join('; ')}`;
   }
 
   receive(from: PeerId, message: Control): void {
@@ -58,7 +61,9 @@ export class Preparation {
   async #profile(config: RunConfig): Promise<void> {
     const unknown = this.office.context.alive().filter((peer) => !this.#layerMs.has(peer));
     if (unknown.length === 0) return;
-    this.office.announce('preparing', `Measuring ${unknown.length} devices, layer by layer`, 0, { config });
+    this.office.announce('preparing', `Measuring ${counted(unknown.length, 'device')}, layer by layer`, 0, {
+      config,
+    });
     const question = { type: 'profile', term: this.office.term, config } as const;
     const answers = await this.office.ask(
       unknown,
@@ -78,7 +83,7 @@ export class Preparation {
     else if (!fits) this.#decline(peer, 'it measured other layers than were asked');
   }
 
-  #plan(config: RunConfig, holders: ReadonlyMap<string, PeerId>, startStep: number): Plan {
+  #plan(holders: ReadonlyMap<string, PeerId>, startStep: number, endStep: number): Plan {
     const { context, term } = this.office;
     const peers = context.alive();
     const devices = peers
@@ -89,7 +94,8 @@ export class Preparation {
       version: ++this.#version,
       run: context.record.run,
       startStep,
-      config,
+      endStep,
+      config: this.config,
       devices,
       peers,
       holders,
@@ -103,7 +109,7 @@ export class Preparation {
     const question = { type: 'prepare', plan, config } as const;
     const answers = await this.office.ask(plan.dataHomes, question, ready, LIMITS.run.prepareTimeoutMs);
     const alive = this.office.context.alive();
-    const holders = plan.stages.flatMap((stage) => stage.lanes.map((lane) => lane.peer));
+    const holders = holdersOf(plan);
     const late = holders.filter(
       (peer) => !answers.has(peer) && alive.includes(peer) && !this.#declined.has(peer),
     );
@@ -124,7 +130,7 @@ export class Preparation {
   }
 
   #loadingMessage(): string {
-    return `Loading data and blocks on ${this.office.context.alive().length} peers`;
+    return `Loading data and blocks on ${counted(this.office.context.alive().length, 'peer')}`;
   }
 
   #name(peer: PeerId): string {
@@ -141,6 +147,10 @@ export class Preparation {
     };
   }
 }
+
+/** The peers that hold a block. */
+export const holdersOf = (plan: Plan): PeerId[] =>
+  plan.stages.flatMap((stage) => stage.lanes.map((lane) => lane.peer));
 
 /** True where a message is about exactly this plan. */
 export function isAbout(message: { term: Plan['term']; version: number }, plan: Plan): boolean {

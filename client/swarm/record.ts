@@ -1,4 +1,3 @@
-import type { PeerId } from '../../shared/ids.ts';
 import { LIMITS } from '../../shared/limits.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { ControlOf, Final, PeerReport, Phase, RunEvent } from '../../shared/schema/control.ts';
@@ -95,10 +94,5 @@ export class RunRecord {
     const first = this.steps.findLast((step) => step.t_ms <= last.t_ms - 5000) ?? this.steps[0];
     const ms = last.t_ms - first.t_ms;
     return ms > 0 ? (((last.step - first.step) * this.config.batch) / ms) * 1000 : null;
-  }
-
-  /** Who holds a block in the plan. */
-  blockHolders(): PeerId[] {
-    return this.plan?.stages.flatMap((stage) => stage.lanes.map((lane) => lane.peer)) ?? [];
   }
 }

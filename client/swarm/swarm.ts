@@ -57,7 +57,10 @@ export class Swarm {
   readonly #blobs: Blobs;
   readonly #participant: Participant;
   readonly #dispatcher: Dispatcher;
+  /** Everybody that was ever here, for the names in messages. */
   readonly #introductions = new Map<PeerId, Introduction>();
+  /** Peers that said hello over their present link and have not said good-bye. */
+  readonly #introduced = new Set<PeerId>();
   readonly #listeners = new Set<() => void>();
   #coordinator: Coordinator | null = null;
   #departures: Departure[] = [];
@@ -75,6 +78,7 @@ export class Swarm {
       onFrame: (from, frame) => this.#dispatcher.frame(from, frame),
       onOpen: (peer) => this.#greet(peer),
       onClose: (peer) => {
+        this.#introduced.delete(peer);
         this.#blobs.forget(peer);
         this.#table.unlink(peer);
       },
@@ -85,6 +89,7 @@ export class Swarm {
       () => transport.peers(),
       (to, message) => this.#send(to, message),
       () => this.#election.term,
+      (peer) => this.#introduced.has(peer),
       {
         onAlive: (peer) => this.#onAlive(peer),
         onGone: (peer, reason) => this.#onGone(peer, reason),
@@ -131,6 +136,7 @@ export class Swarm {
       send: (to, message) => void this.#send(to, message),
       onHello: (from, { name, device }) => {
         this.#introductions.set(from, { name, device });
+        this.#introduced.add(from);
         this.#liveness.greet(from);
       },
       onStartAnswer: (message) => this.#answerStart?.(message),
@@ -262,6 +268,7 @@ export class Swarm {
 
   #onGone(peer: PeerId, reason: Departure['reason']): void {
     const departure: Departure = { peer, name: this.#nameOf(peer), reason };
+    if (reason === 'left') this.#introduced.delete(peer);
     this.#blobs.forget(peer);
     this.#probe.forget(peer);
     if (this.record.running) {

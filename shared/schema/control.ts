@@ -168,7 +168,7 @@ const options = [
   }),
   v.strictObject({ type: v.literal('block-done'), ...planKey.entries, stepsDone: steps }),
   v.strictObject({ type: v.literal('evaluate'), ...planKey.entries }),
-  v.strictObject({ type: v.literal('evaluated-micro'), ...planKey.entries, micro: u32 }),
+  v.strictObject({ type: v.literal('evaluated-micro'), ...planKey.entries, micro: u32, micros: u32 }),
   v.strictObject({ type: v.literal('evaluated'), ...planKey.entries, metrics: MetricsSchema }),
   v.strictObject({ type: v.literal('report'), term: TermSchema }),
   v.strictObject({ type: v.literal('report-answer'), report: PeerReportSchema }),

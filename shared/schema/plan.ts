@@ -48,6 +48,8 @@ export const PlanSchema = v.strictObject({
   run: whole(1, 0xffffffff),
   /** The first step trained under this plan, from 0. */
   startStep: whole(0, LIMITS.run.steps),
+  /** The step before which training ends: the run's steps, or fewer where somebody pressed Stop. */
+  endStep: whole(0, LIMITS.run.steps),
   stages: v.pipe(v.array(StageSchema), v.minLength(1), v.maxLength(LIMITS.room.peers)),
   boundaries: v.pipe(v.array(BoundarySchema), v.maxLength(LIMITS.room.peers)),
   sources: v.pipe(v.array(SourceSchema), v.maxLength(LIMITS.run.layers * 4)),

@@ -16,6 +16,7 @@ export class SimNetwork {
   readonly #peers = new Map<PeerId, SimTransport>();
   readonly #shapes = new Map<string, LinkShape>();
   readonly #cut = new Set<string>();
+  readonly #heldUntilMs = new Map<PeerId, number>();
 
   constructor(readonly time: VirtualTime) {}
 
@@ -51,6 +52,11 @@ export class SimNetwork {
     return this.#peers.has(a) && this.#peers.has(b) && !this.#cut.has(pairKey(a, b));
   }
 
+  /** What arrives at a sleeping peer waits until it wakes. */
+  hold(peer: PeerId, ms: number): void {
+    this.#heldUntilMs.set(peer, this.time.nowMs + ms);
+  }
+
   cut(a: PeerId, b: PeerId): void {
     this.#cut.add(pairKey(a, b));
     this.#peers.get(a)?.shut(b, 'cut');
@@ -70,7 +76,9 @@ export class SimNetwork {
 
   deliver(from: PeerId, to: PeerId, channel: Channel, bytes: Uint8Array, atMs: number): void {
     this.time.at(atMs, () => {
-      if (!this.#cut.has(pairKey(from, to))) this.#peers.get(to)?.receive(from, channel, bytes);
+      const heldUntilMs = this.#heldUntilMs.get(to) ?? 0;
+      if (heldUntilMs > this.time.nowMs) this.deliver(from, to, channel, bytes, heldUntilMs);
+      else if (!this.#cut.has(pairKey(from, to))) this.#peers.get(to)?.receive(from, channel, bytes);
     });
   }
 }

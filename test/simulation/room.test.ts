@@ -291,13 +291,50 @@ describe('a peer that leaves', () => {
     const room = await settled(4);
     await room.start(tinyConfig({ steps: 1000 }));
     await reach(room, 20);
-    const old = recordOf(room).plan!.term;
+    const before = recordOf(room).plan!;
+    const old = before.term;
     room.kill(room.peers.findIndex((peer) => peer.id === old.peer) + 1);
     await room.run(() => room.on.every((peer) => peer.swarm.record.phase === 'finished'), 600_000);
     const record = finished(room);
     assert.equal(record.lastStep!.step, 999);
     assert.ok(record.plan!.term.counter > old.counter);
     assert.equal(makeReport(record).coordinator.length, 2);
+    const paused = record.events.find((event) => event.type === 'paused')!;
+    const gone = before.stages.find((stage) => stage.lanes[0].peer === old.peer)!.layers;
+    assert.deepEqual(paused.layers_lost, gone, 'the layers of those who live survive');
+    room.close();
+  });
+
+  it('one that was only silent for some seconds loses nothing', async () => {
+    const room = await settled(4);
+    await room.start(tinyConfig({ steps: 600 }));
+    await reach(room, 20);
+    const coordinator = recordOf(room).plan!.term.peer;
+    const sleeper = room.peers.findIndex((peer) => peer.id !== coordinator) + 1;
+    room.freeze(sleeper, 4_000);
+    await room.run(() => room.on.every((peer) => peer.swarm.record.phase === 'finished'), 600_000);
+    const record = finished(room);
+    assert.equal(record.lastStep!.step, 599);
+    const types = record.events.map((event) => event.type);
+    assert.ok(types.includes('peer-left') && types.includes('peer-back'), types.join());
+    assert.deepEqual(record.events.find((event) => event.type === 'paused')!.layers_lost, []);
+    assert.equal(makeReport(record).plan.stages.length, 4);
+    room.close();
+  });
+
+  it('one that comes back while a person thinks about it brings its block along', async () => {
+    const room = await settled(3);
+    await room.start(tinyConfig({ steps: 300, onDeparture: 'ask' }));
+    await reach(room, 20);
+    const coordinator = recordOf(room).plan!.term.peer;
+    const sleeper = room.peers.findIndex((peer) => peer.id !== coordinator) + 1;
+    room.freeze(sleeper, 20_000);
+    await room.run(() => /Go on/.test(recordOf(room).message), 15_000);
+    await room.run(() => false, 20_000);
+    room.on[0].swarm.goOn();
+    await room.run(() => room.on.every((peer) => peer.swarm.record.phase === 'finished'), 600_000);
+    assert.equal(makeReport(finished(room)).plan.stages.length, 3);
+    assert.ok(!recordOf(room).plan!.sources.some(({ from }) => from === 'seed'), 'no layer starts over');
     room.close();
   });
 

@@ -16,6 +16,8 @@ export interface SimPeer {
   swarm: Swarm;
   device: SimDevice;
   isOn: boolean;
+  /** No timer fires before that. */
+  wakesAtMs: number;
 }
 
 const memoryStorage = (): Storage => {
@@ -48,10 +50,13 @@ export class SimRoom {
   add(): SimPeer {
     const number = this.peers.length + 1;
     const id = `p${String(number).padStart(9, '0')}`;
-    const peer = { id, isOn: true } as SimPeer;
+    const peer = { id, isOn: true, wakesAtMs: 0 } as SimPeer;
     // Devices do not beat in step.
     const offsetMs = 40 * randomUniform(3, number);
-    const clock = this.time.clockFor(() => peer.isOn);
+    const clock = this.time.clockFor(
+      () => peer.isOn,
+      () => peer.wakesAtMs,
+    );
     peer.device = new SimDevice(clock, this.options.speeds?.[number - 1] ?? 1);
     const transport = this.network.join(id);
     const skewed: Clock = {
@@ -69,6 +74,13 @@ export class SimRoom {
     });
     this.peers.push(peer);
     return peer;
+  }
+
+  /** The device is starved or asleep: it sends nothing and no timer fires, for `ms`. Its messages wait. */
+  freeze(number: number, ms: number): void {
+    const peer = this.peers[number - 1];
+    this.network.hold(peer.id, ms);
+    peer.wakesAtMs = this.time.nowMs + ms;
   }
 
   kill(number: number): void {

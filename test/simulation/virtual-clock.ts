@@ -37,15 +37,17 @@ export class VirtualTime {
     return true;
   }
 
-  /** A clock of one device; a device that is off has timers that never fire. */
-  clockFor(isOn: () => boolean): Clock {
-    return {
-      now: () => this.#nowMs,
-      after: (delayMs, action) =>
-        this.at(this.#nowMs + delayMs, () => {
-          if (isOn()) action();
-        }),
+  /** A clock of one device: when it is off no timer fires, when it sleeps they fire late. */
+  clockFor(isOn: () => boolean, wakesAtMs: () => number): Clock {
+    const after: Clock['after'] = (delayMs, action) => {
+      let cancel = this.at(this.#nowMs + delayMs, () => {
+        if (!isOn()) return;
+        if (wakesAtMs() > this.#nowMs) cancel = this.at(wakesAtMs(), () => (isOn() ? action() : undefined));
+        else action();
+      });
+      return () => cancel();
     };
+    return { now: () => this.#nowMs, after };
   }
 }
 

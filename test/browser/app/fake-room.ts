@@ -24,6 +24,7 @@ export const plan: Plan = {
   version: 1,
   run: 1,
   startStep: 0,
+  endStep: 600,
   stages: [
     { layers: ['dense_1'], lanes: [{ peer: ANNA, units: { dense_1: [0, 256] } }] },
     { layers: ['dense_2', 'dense_3', 'dense_4'], lanes: [{ peer: BEN, units: { dense_2: [0, 128] } }] },

@@ -1,0 +1,71 @@
+import { LIMITS } from '../../shared/limits.ts';
+import type { RunConfig } from '../../shared/schema/config.ts';
+import type { Plan } from '../../shared/schema/plan.ts';
+import {
+  describeDeparture,
+  describePause,
+  lostLayers,
+  takeStock,
+  type Departure,
+  type Stock,
+} from './mending.ts';
+import { answer, type Office } from './office.ts';
+import { isAbout } from './preparation.ts';
+import { counted } from './wording.ts';
+
+/** A pause of the whole room: blocks stop, what state there is becomes known, a person may have to say how to go on. */
+export class Pausing {
+  /** Who left since the present plan began. */
+  departures: Departure[] = [];
+  stopRequested = false;
+  #resume: (() => void) | null = null;
+
+  constructor(private readonly office: Office) {}
+
+  /** A person said how to go on (or there is nothing to wait for any more). */
+  resume(): void {
+    this.#resume?.();
+  }
+
+  /** Stops all blocks, learns what state there is, says what is lost, and waits for a person where the run asks for that. */
+  async pause(plan: Plan, reason: string, config: RunConfig): Promise<Stock> {
+    const said = [reason, ...this.departures.map(describeDeparture)].filter((sentence) => sentence !== '');
+    this.office.announce('paused', said.join(' '), 0);
+    await this.#waitForTheSilent();
+    const stock = await this.takeStock(plan);
+    if (this.stopRequested && this.departures.length === 0) {
+      this.office.event('stopped', `Stopped after ${counted(stock.startStep, 'step')}.`);
+      return stock;
+    }
+    const asks = this.departures.length > 0 && config.onDeparture === 'ask' && !this.stopRequested;
+    const message = describePause(plan, stock, this.departures, reason, asks);
+    this.office.event('paused', message, { layers_lost: lostLayers(plan, stock), step: stock.startStep });
+    this.office.announce('paused', message, 0);
+    if (asks) await new Promise<void>((resolve) => (this.#resume = resolve));
+    this.#resume = null;
+    this.office.assertHeld();
+    const peers = counted(this.office.context.alive().length, 'peer');
+    this.office.event('resumed', `Going on after ${counted(stock.startStep, 'step')} with ${peers}.`);
+    // Whoever came back while a person thought about it brings its block along.
+    return asks ? this.takeStock(plan) : stock;
+  }
+
+  /** Stops all blocks and asks what they hold. */
+  async takeStock(plan: Plan): Promise<Stock> {
+    const question = { type: 'pause', term: plan.term, version: plan.version } as const;
+    const fits = answer('paused', (message) => isAbout(message, plan));
+    const peers = this.office.context.alive();
+    return takeStock(plan, await this.office.ask(peers, question, fits, LIMITS.run.answerTimeoutMs));
+  }
+
+  /** A starved device is silent for a moment and loses nothing if one waits for it; a dead one stays silent. */
+  async #waitForTheSilent(): Promise<void> {
+    const { clock, alive } = this.office.context;
+    const isBack = ({ peer }: Departure) => alive().includes(peer);
+    const endMs = clock.now() + LIMITS.liveness.returnMs;
+    while (clock.now() < endMs && this.departures.some((left) => left.reason === 'silent' && !isBack(left))) {
+      await this.office.rest(LIMITS.liveness.heartbeatMs);
+    }
+    this.departures = this.departures.filter((departure) => !isBack(departure));
+  }
+}
