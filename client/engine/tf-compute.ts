@@ -4,7 +4,23 @@ import type { Backend } from './backend.ts';
 import { Block } from './block.ts';
 import { startingPoint } from './starting-point.ts';
 import { profileLayers } from './profile.ts';
+import { sizeOf } from '../model/shapes.ts';
 import { Queue } from './queue.ts';
+
+/** Compiles the shaders of a block by one empty pass, so that the first step takes no longer than the others. */
+function warmUp(block: Block, { layers, rows, input, head }: port.BlockSpec): void {
+  const numbers = rows * sizeOf(layers[0].inputShape);
+  block.forward({
+    micro: 0,
+    rows,
+    input: input.kind === 'samples' ? new Uint8Array(numbers) : new Float32Array(numbers),
+    ...(head && { labels: new Uint8Array(rows) }),
+    training: true,
+  });
+  const gradient = head ? {} : { gradient: new Float32Array(rows * sizeOf(layers.at(-1)!.outputShape)) };
+  block.backward({ micro: 0, ...gradient });
+  block.abandon();
+}
 
 /** A block on the tfjs backend of this very thread. */
 export class TfCompute implements port.Compute {
@@ -31,6 +47,7 @@ export class TfCompute implements port.Compute {
       const starts = startingPoint(spec, state);
       this.drop();
       this.block = new Block(this.backend.kernels, spec, starts);
+      if (this.backend.name === 'webgl') warmUp(this.block, spec);
     });
   }
 

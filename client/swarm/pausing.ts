@@ -60,8 +60,9 @@ export class Pausing {
 
   /** A starved device is silent for a moment and loses nothing if one waits for it; a dead one stays silent. */
   async #waitForTheSilent(): Promise<void> {
-    const { clock, alive } = this.office.context;
-    const isBack = ({ peer }: Departure) => alive().includes(peer);
+    const { context } = this.office;
+    const { clock } = context;
+    const isBack = ({ peer }: Departure) => context.alive().includes(peer);
     const endMs = clock.now() + LIMITS.liveness.returnMs;
     while (clock.now() < endMs && this.departures.some((left) => left.reason === 'silent' && !isBack(left))) {
       await this.office.rest(LIMITS.liveness.heartbeatMs);

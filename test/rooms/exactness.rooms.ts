@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as esbuild from 'esbuild';
-import { io } from '@tensorflow/tfjs-core';
+import { io } from '@tensorflow/tfjs';
 import { runConfig } from '../../client/defaults.ts';
 import { learningRateAt } from '../../client/pipeline/learning-rate.ts';
 import type { ModelArtifacts } from '../../client/engine/assemble.ts';
@@ -26,7 +26,7 @@ async function bundledReference(): Promise<string> {
 }
 
 function parametersOf({ weightSpecs, weightData }: ModelArtifacts, config: RunConfig): Parameters {
-  const tensors = io.decodeWeights(weightData, weightSpecs);
+  const tensors = io.decodeWeights(weightData, weightSpecs as io.WeightsManifestEntry[]);
   const names = modelShapes(config.model).flatMap((shape) => shape.parameters.map(({ name }) => name));
   return Object.fromEntries(names.map((name) => [name, [...tensors[name].dataSync()]]));
 }

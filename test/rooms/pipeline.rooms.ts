@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { inRoom, train } from './support.ts';
+import { runConfig } from '../../client/defaults.ts';
+import { inRoom } from './support.ts';
 
 /** Share of the time from the first to the last task in which at least `count` of the peers worked. */
 function shareBusy(work: readonly (readonly { startMs: number; endMs: number }[])[], count: number): number {
@@ -24,9 +25,17 @@ describe('the pipeline in real browsers', () => {
       await inRoom({ peers: 4, deviceMs: [200, 200, 200, 200] }, async (rig) => {
         // Eight equal layers of 784 units; the loss head's ten units add 1.3% to one of the stages.
         const widths = Array<number>(8).fill(784).join('-');
-        const report = await train(rig, { model: `mlp:${widths}`, microBatches: 8, batch: 64, steps: 6 });
-        assert.deepEqual(report.plan.stages.map((stage) => stage.layers.length).sort(), [2, 2, 2, 3]);
-        assert.ok(report.config.emulated);
+        const config = runConfig({ model: `mlp:${widths}`, microBatches: 8, batch: 64, steps: 8 });
+        await rig.start({ ...config, onDeparture: 'continue' });
+        const { run, peers } = await rig.follow(
+          ({ run: { phase } }) => phase === 'evaluating' || phase === 'failed',
+          {
+            timeoutMs: 180_000,
+          },
+        );
+        assert.equal(run.stepsDone, 8, run.message);
+        assert.deepEqual(run.plan!.stages.map((stage) => stage.layers.length).sort(), [2, 2, 2, 3]);
+        for (const peer of peers) assert.equal(peer.device.emulatedMs, 200);
         const work = await Promise.all(
           rig.peers.map(async (peer) => (await peer.spans()).filter((span) => span.kind !== 'step')),
         );
