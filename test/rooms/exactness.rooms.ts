@@ -26,7 +26,7 @@ async function bundledReference(): Promise<string> {
 }
 
 function parametersOf({ weightSpecs, weightData }: ModelArtifacts, config: RunConfig): Parameters {
-  const tensors = io.decodeWeights(weightData, weightSpecs as io.WeightsManifestEntry[]);
+  const tensors = io.decodeWeights(weightData, weightSpecs);
   const names = modelShapes(config.model).flatMap((shape) => shape.parameters.map(({ name }) => name));
   return Object.fromEntries(names.map((name) => [name, [...tensors[name].dataSync()]]));
 }

@@ -45,7 +45,8 @@ export class Reference {
     this.optimizer = {
       sgd: () => tf.train.sgd(learningRate),
       momentum: () => tf.train.momentum(learningRate, 0.9),
-      adam: () => tf.train.adam(learningRate),
+      // tfjs's default for epsilon is 1e-7 on the CPU, but 1e-4 on WebGL; EdgePipe's is the same everywhere.
+      adam: () => tf.train.adam(learningRate, 0.9, 0.999, 1e-7),
     }[kind]() as unknown as Optimizer;
     const prefix = `reference${instances++}/`;
     this.variables = wholeLayers(model).flatMap((layer) =>
