@@ -35,7 +35,8 @@ export const LIMITS = {
     /** Waiting in our own queue for one link; past this `send` refuses. */
     queueBytes: 16 * 1024 * 1024,
     controlQueueBytes: 1024 * 1024,
-    controlMessageBytes: 60 * 1024,
+    /** A plan of 256 layers with long names takes 90 kB; browsers take 256 kB in one message. */
+    controlMessageBytes: 200 * 1024,
     /** Messages that come before the engine listens. */
     earlyMessages: 256,
     connectTimeoutMs: 15_000,
@@ -43,6 +44,8 @@ export const LIMITS = {
     rebuildBackoffMs: 500,
     rebuildBackoffMaxMs: 8_000,
     goodputProbeBytes: 96 * 1024,
+    /** A burst that has not ended by then is given up. */
+    goodputProbeMs: 5_000,
     /** The side that is not due to rebuild a link waits this much longer before it tries itself. */
     rebuildPatienceMs: 4_000,
     /** Pause between attempts once `rebuildAttempts` have failed. */
@@ -76,6 +79,8 @@ export const LIMITS = {
     /** The incumbent stays unless a challenger's centrality is better by this factor. */
     clearlyBetter: 1.25,
     claimTimeoutMs: 2_000,
+    /** A term further ahead than this is not believed. */
+    counterJump: 100_000,
   },
   run: {
     steps: 1_000_000,
@@ -96,8 +101,6 @@ export const LIMITS = {
     evaluationRowsMin: 16,
     /** Test micro-batches on their way beyond one per stage. */
     evaluationAhead: 2,
-    /** Steps kept for the chart and the report; older ones are thinned. */
-    stepsKept: 1_000_000,
     eventsKept: 2_000,
     mendsWithoutProgress: 3,
     /** Wait before planning anew after trouble; grows with each attempt that got nowhere. */
@@ -108,6 +111,8 @@ export const LIMITS = {
     inboxParts: 512,
     inboxBytes: 128 * 1024 * 1024,
     tensorElements: 64 * 1024 * 1024,
+    /** Spans of work kept for pictures and measurements. */
+    spansKept: 20_000,
   },
   data: {
     chunkSamples: 1000,
@@ -115,6 +120,7 @@ export const LIMITS = {
     /** Copies of each chunk in the room before the server is no longer needed. */
     copies: 2,
     chunksInMemory: 6,
+    fetchesAtOnce: 4,
     fetchTimeoutMs: 30_000,
     blobTimeoutMs: 20_000,
     blobBytes: 512 * 1024 * 1024,

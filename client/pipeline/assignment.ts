@@ -90,7 +90,8 @@ export function planComplaint(plan: Plan, config: RunConfig): string | null {
   if (plan.boundaries.length !== plan.stages.length - 1) return 'it has not one boundary between two stages';
   const holders = plan.stages.flatMap((stage) => stage.lanes.map((lane) => lane.peer));
   if (new Set(holders).size !== holders.length) return 'a peer holds two blocks';
-  if (plan.startStep > plan.endStep || plan.endStep > config.steps) return 'it starts or ends after the last step';
+  if (plan.startStep > plan.endStep || plan.endStep > config.steps)
+    return 'it starts or ends after the last step';
   const byName = new Map(shapes.map((shape) => [shape.spec.name, shape]));
   for (const [s, stage] of plan.stages.entries()) {
     if (stage.lanes.length !== 1) return `stage ${s} has several lanes, which this version cannot train`;

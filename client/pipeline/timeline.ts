@@ -1,3 +1,5 @@
+import { LIMITS } from '../../shared/limits.ts';
+
 /** What a block did from `startMs` to `endMs` (the clock port's milliseconds). */
 export interface Span {
   kind: 'forward' | 'backward' | 'step';
@@ -7,8 +9,6 @@ export interface Span {
   endMs: number;
 }
 
-const SPANS_KEPT = 20_000;
-
 /** The latest work of one block, for pictures and for measuring how much of it overlaps. */
 export class Timeline {
   readonly #spans: Span[] = [];
@@ -17,7 +17,8 @@ export class Timeline {
   add(span: Span): void {
     this.busyMs += span.endMs - span.startMs;
     this.#spans.push(span);
-    if (this.#spans.length > SPANS_KEPT) this.#spans.splice(0, SPANS_KEPT / 2);
+    const { spansKept } = LIMITS.pipeline;
+    if (this.#spans.length > spansKept) this.#spans.splice(0, spansKept / 2);
   }
 
   spans(): readonly Span[] {

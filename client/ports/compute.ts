@@ -103,7 +103,12 @@ export interface MemoryUse {
   /** Largest `bytes` since the block was loaded. */
   peakBytes: number;
   /** What the block must hold: parameters and their gradient sums; optimizer state; most activations kept at once. */
-  accounted: { parametersBytes: number; gradientsBytes: number; optimizerBytes: number; activationsBytes: number };
+  accounted: {
+    parametersBytes: number;
+    gradientsBytes: number;
+    optimizerBytes: number;
+    activationsBytes: number;
+  };
 }
 
 export interface LayerCost {

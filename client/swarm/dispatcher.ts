@@ -9,6 +9,7 @@ import { sameTerm, type Election } from './election.ts';
 import type { GoodputProbe } from './goodput.ts';
 import type { Liveness } from './liveness.ts';
 import type { Participant } from './participant.ts';
+import { holdersOf } from './preparation.ts';
 import type { RunRecord } from './record.ts';
 
 /** Messages that count only from the coordinator of the present term. */
@@ -26,6 +27,9 @@ const ORDERS = [
 type Order = ControlOf<(typeof ORDERS)[number]>;
 
 const isOrder = (message: Control): message is Order => (ORDERS as readonly string[]).includes(message.type);
+
+/** Messages that only a peer with a block has reason to send. */
+const HOLDERS_ONLY: ReadonlySet<string> = new Set(['trouble', 'block-done', 'evaluated']);
 
 /** The parts of a peer that messages go to. */
 export interface Destinations {
@@ -96,6 +100,7 @@ export class Dispatcher {
       case 'step':
         return this.#step(from, message);
       case 'evaluated-micro':
+        if (!this.#holdsABlock(from)) return 'not-a-holder';
         participant.evaluatedMicro(message);
         this.to.coordinator()?.receive(from, message);
         return null;
@@ -113,8 +118,14 @@ export class Dispatcher {
   #answer(from: PeerId, message: Control): string | null {
     const coordinator = this.to.coordinator();
     if (!coordinator) return 'not-coordinating';
+    if (HOLDERS_ONLY.has(message.type) && !this.#holdsABlock(from)) return 'not-a-holder';
     coordinator.receive(from, message);
     return null;
+  }
+
+  #holdsABlock(peer: PeerId): boolean {
+    const { plan } = this.to.record;
+    return plan !== null && holdersOf(plan).includes(peer);
   }
 
   #start({ config }: ControlOf<'start'>): { accepted: boolean; retry: boolean; message: string } {

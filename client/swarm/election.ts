@@ -55,6 +55,8 @@ export class Election {
   /** A term that somebody claims or knows of. False where it is older than ours: fenced. */
   learn(term: Term): boolean {
     if (sameTerm(this.#term, term)) return true;
+    // A counter near its end would leave no higher one to claim.
+    if (term.counter > (this.#term?.counter ?? 0) + LIMITS.election.counterJump) return false;
     if (this.#term && compareTerms(this.#term, term) < 0) return false;
     const view = this.view();
     const incumbentHere = this.#term !== null && view.alive.includes(this.#term.peer);

@@ -35,7 +35,8 @@ export class GoodputProbe {
   receive(peer: PeerId, frame: ProbeFrame): void {
     const now = this.clock.now();
     const burst = this.#bursts.get(peer);
-    if (!burst || frame.index === 0) {
+    // Frames may overtake each other: whichever comes first begins the burst.
+    if (!burst || now - burst.firstMs > LIMITS.link.goodputProbeMs) {
       this.#bursts.set(peer, { firstMs: now, bytes: 0, frames: 1 });
       return;
     }

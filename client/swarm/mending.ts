@@ -59,7 +59,7 @@ export function describePause(
   asks: boolean,
 ): string {
   const sentences = departures.map(describeDeparture);
-  if (departures.length === 0 && reason) sentences.push(`Training paused: ${reason}.`);
+  if (departures.length === 0 && reason) sentences.push(`Training paused. ${reason}`);
   const lost = lostLayers(plan, stock);
   if (lost.length > 0) {
     sentences.push(

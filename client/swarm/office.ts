@@ -90,6 +90,9 @@ export class Office {
     const { record } = this.context;
     if (record.run === 0) return;
     this.#sendState(peer, record.phase, record.message, record.share, record.config, record.plan);
+    for (const event of record.events) {
+      if (event.type === 'coordinator') this.context.send(peer, { type: 'event', term: this.term, event });
+    }
   }
 
   /** Puts something that happened into everybody's record. */

@@ -78,6 +78,10 @@ export class RunRecord {
   }
 
   addEvent(event: RunEvent): void {
+    // A newcomer is told what it missed, and so may others be.
+    const isKnown = ({ type, message, t_ms }: RunEvent) =>
+      type === event.type && message === event.message && t_ms === event.t_ms;
+    if (this.events.some(isKnown)) return;
     this.events.push(event);
     if (this.events.length > LIMITS.run.eventsKept) this.events.shift();
   }

@@ -1,9 +1,8 @@
 import type { PeerId } from '../../shared/ids.ts';
+import { LIMITS } from '../../shared/limits.ts';
 import { chunksToKeep, ChunkStore, homesOf, type ChunkName } from '../data/chunks.ts';
 import type { Task } from '../data/tasks.ts';
 import type { Origin, Storage } from '../ports/storage.ts';
-
-const FETCHES_AT_ONCE = 4;
 
 export interface RoomDataContext {
   self: PeerId;
@@ -44,7 +43,7 @@ export class RoomData {
         if (done % Math.ceil(names.length / 20) === 0) onShare(done / names.length);
       }
     };
-    await Promise.all(Array.from({ length: FETCHES_AT_ONCE }, fetchInTurn));
+    await Promise.all(Array.from({ length: LIMITS.data.fetchesAtOnce }, fetchInTurn));
   }
 
   #askOrder({ chunk }: ChunkName): PeerId[] {

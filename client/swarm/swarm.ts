@@ -8,7 +8,7 @@ import type { Control, ControlOf } from '../../shared/schema/control.ts';
 import type { Term } from '../../shared/schema/plan.ts';
 import { PROTOCOL_VERSION } from '../../shared/version.ts';
 import type { Task } from '../data/tasks.ts';
-import { modelShapes } from '../model/shapes.ts';
+import { modelShapes, parameterCount } from '../model/shapes.ts';
 import type { Span } from '../pipeline/timeline.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Compute, LayerState } from '../ports/compute.ts';
@@ -137,6 +137,8 @@ export class Swarm {
       onHello: (from, { name, device }) => {
         this.#introductions.set(from, { name, device });
         this.#introduced.add(from);
+        // A rebuilt link is measured anew; for a peer that was not here, that happens when it comes alive.
+        if (this.#liveness.alive().includes(from)) this.#probe.probe(from);
         this.#liveness.greet(from);
       },
       onStartAnswer: (message) => this.#answerStart?.(message),
@@ -180,7 +182,7 @@ export class Swarm {
   async start(config: RunConfig): Promise<void> {
     const checked = v.safeParse(RunConfigSchema, config);
     if (!checked.success) throw new Error(`This run cannot be started: ${complaint(checked.issues)}`);
-    modelShapes(config.model);
+    assertTrainable(checked.output);
     for (let attempt = 0; attempt < 5; attempt++) {
       const answer = await this.#askToStart(checked.output);
       if (answer.accepted) return;
@@ -360,5 +362,15 @@ export class Swarm {
         refused: this.refusals.total,
       },
     });
+  }
+}
+
+/** Throws a message for people where the layers do not fit each other or the model is too large for any room. */
+function assertTrainable({ model }: RunConfig): void {
+  const parameters = modelShapes(model).reduce((sum, shape) => sum + parameterCount(shape), 0);
+  if (parameters > LIMITS.run.parameters) {
+    throw new Error(
+      `${model.name} has ${parameters} parameters; at most ${LIMITS.run.parameters} can be trained.`,
+    );
   }
 }
