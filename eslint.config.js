@@ -44,10 +44,16 @@ export default tseslint.config(
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
-      '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: 'only-allowed-literals' }],
+      '@typescript-eslint/no-unnecessary-condition': [
+        'error',
+        { allowConstantLoopConditions: 'only-allowed-literals' },
+      ],
     },
   },
   { files: ['client/app/**'], ...lit.configs['flat/recommended'] },
@@ -57,19 +63,45 @@ export default tseslint.config(
     rules: {
       'no-restricted-globals': [
         'error',
-        ...outsideWorld.map((name) => ({ name, message: `The engine gets ${name} through a port (client/ports).` })),
+        ...outsideWorld.map((name) => ({
+          name,
+          message: `The engine gets ${name} through a port (client/ports).`,
+        })),
       ],
       'no-restricted-properties': [
         'error',
-        { object: 'Math', property: 'random', message: 'The engine gets random numbers through a port (client/ports/random.ts).' },
-        { object: 'globalThis', property: 'setTimeout', message: 'The engine gets time through client/ports/clock.ts.' },
+        {
+          object: 'Math',
+          property: 'random',
+          message: 'The engine gets random numbers through a port (client/ports/random.ts).',
+        },
+        {
+          object: 'globalThis',
+          property: 'setTimeout',
+          message: 'The engine gets time through client/ports/clock.ts.',
+        },
       ],
       'no-restricted-imports': [
         'error',
         {
           patterns: [
-            { group: ['@tensorflow/*', 'simple-peer*', 'socket.io*', 'lit', 'lit/*', 'idb', 'node:*', 'playwright*'], message: 'The engine gets the outside world through client/ports.' },
-            { group: ['**/link/*', '**/app/*', '**/cli/*', '**/engine/*'], message: 'Dependencies point one way: adapters implement ports, the engine never imports them.' },
+            {
+              group: [
+                '@tensorflow/*',
+                'simple-peer*',
+                'socket.io*',
+                'lit',
+                'lit/*',
+                'idb',
+                'node:*',
+                'playwright*',
+              ],
+              message: 'The engine gets the outside world through client/ports.',
+            },
+            {
+              group: ['**/link/*', '**/app/*', '**/cli/*', '**/engine/*'],
+              message: 'Dependencies point one way: adapters implement ports, the engine never imports them.',
+            },
           ],
         },
       ],
@@ -78,7 +110,16 @@ export default tseslint.config(
   { files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked },
   {
     files: ['test/**/*.ts'],
-    rules: { '@typescript-eslint/no-floating-promises': ['error', { allowForKnownSafeCalls: [{ from: 'package', name: ['it', 'test', 'describe', 'suite'], package: 'node:test' }] }] },
+    rules: {
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        {
+          allowForKnownSafeCalls: [
+            { from: 'package', name: ['it', 'test', 'describe', 'suite'], package: 'node:test' },
+          ],
+        },
+      ],
+    },
   },
   {
     // chai's string assertions are typed as promises by @open-wc/semantic-dom-diff.
