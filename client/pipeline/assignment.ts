@@ -37,7 +37,7 @@ export interface Assignment {
 
 /** Names a plan in frame headers, so that frames of another coordinator's plan with equal numbers are fenced too. */
 export const planTag = (plan: Plan): number =>
-  hashText(`${plan.term.counter}/${plan.term.peer}/${plan.version}`);
+  hashText(`${plan.term.counter}/${plan.term.peer}/${plan.run}/${plan.version}`);
 
 /** The block that `peer` holds under `plan`; null where it stands by. */
 export function assignmentOf(plan: Plan, config: RunConfig, task: Task, peer: PeerId): Assignment | null {

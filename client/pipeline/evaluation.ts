@@ -63,8 +63,9 @@ export class Evaluation {
   }
 
   /** At the first stage: one more micro-batch came through the head. */
-  cameThrough(): void {
-    this.#through++;
+  cameThrough(micro: number): void {
+    // It may be told twice: by the head and by the coordinator.
+    this.#through = Math.max(this.#through, micro + 1);
     this.#wake();
   }
 

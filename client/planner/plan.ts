@@ -48,7 +48,10 @@ export function makePlan(request: PlanRequest): Plan {
     dataHomes: [...request.peers],
     predicted: {
       // Synchronous 1F1B: (m + S - 1) slots of the slowest stage; transfers hide behind it except on the way in and out.
-      stepMs: (config.microBatches + stages.length - 1) * placement.bottleneckMs + placement.trafficMs,
+      stepMs: Math.min(
+        (config.microBatches + stages.length - 1) * placement.bottleneckMs + placement.trafficMs,
+        1e9,
+      ),
       stageMs: placement.stageMs,
     },
   };

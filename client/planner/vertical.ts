@@ -20,8 +20,10 @@ export interface Placement {
 /** Time in ms to move `bytes` from one peer to another. */
 export type TransferTime = (from: PeerId, to: PeerId, bytes: number) => number;
 
-/** Orders tried one by one; beyond that, a search by swaps from several starts. */
-const ENUMERATED_ORDERS = 5_040;
+/** Orders tried one by one, times layers: tens of milliseconds. Beyond that, a search by swaps from several starts. */
+const ENUMERATED_WORK = 100_000;
+/** Starts of the search, times peers, stages and layers. */
+const SEARCH_WORK = 200_000;
 
 /**
  * Whole layers over peers in a row (as many stages as peers, at most one per layer): the order and the cuts with the
@@ -33,13 +35,17 @@ export function planVertical(
   boundaryBytes: readonly number[],
   transferTime: TransferTime,
 ): Placement {
-  const stages = Math.min(devices.length, boundaryBytes.length);
   const sorted = [...devices].sort(
     (a, b) => total(a.layerMs) - total(b.layerMs) || (a.peer < b.peer ? -1 : 1),
   );
-  const evaluate = (order: readonly Device[]) => place(order.slice(0, stages), boundaryBytes, transferTime);
-  if (countOrders(sorted.length, stages) <= ENUMERATED_ORDERS) return enumerate(sorted, stages, evaluate);
-  return searchBySwaps(sorted, stages, evaluate);
+  // Where some peers have no link there may be no row of all of them: then a shorter one.
+  for (let stages = Math.min(devices.length, boundaryBytes.length); ; stages--) {
+    const evaluate = (order: readonly Device[]) => place(order.slice(0, stages), boundaryBytes, transferTime);
+    const orders = countOrders(sorted.length, stages);
+    const search = orders * boundaryBytes.length <= ENUMERATED_WORK ? enumerate : searchBySwaps;
+    const found = search(sorted, stages, evaluate);
+    if (stages === 1 || found.trafficMs < Infinity) return found;
+  }
 }
 
 function place(
@@ -66,6 +72,7 @@ function place(
 
 /** Bottlenecks within a thousandth count as equal, so that rounding never outweighs traffic. */
 function better(a: Placement, b: Placement): boolean {
+  if (Number.isFinite(a.trafficMs) !== Number.isFinite(b.trafficMs)) return Number.isFinite(a.trafficMs);
   const gap = a.bottleneckMs - b.bottleneckMs;
   if (Math.abs(gap) > 1e-3 * Math.max(a.bottleneckMs, b.bottleneckMs)) return gap < 0;
   return a.trafficMs < b.trafficMs - 1e-9;
@@ -90,8 +97,11 @@ function searchBySwaps(
   stages: number,
   evaluate: (order: Device[]) => Placement,
 ): Placement {
+  const layers = devices[0].layerMs.length;
+  // A very deep model leaves time for fewer starts: the page must not stand still.
+  const starts = Math.max(1, Math.floor(SEARCH_WORK / (devices.length * stages * layers)));
   let best: Placement | null = null;
-  for (let start = 0; start < devices.length; start++) {
+  for (let start = 0; start < Math.min(devices.length, starts); start++) {
     const order = [...devices.slice(start), ...devices.slice(0, start)];
     const found = climb(order, stages, evaluate);
     if (best === null || better(found, best)) best = found;

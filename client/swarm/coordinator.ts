@@ -23,6 +23,9 @@ export class Coordinator {
   #watch: Watch | null = null;
   #plan: Plan | null = null;
   #conducting = false;
+  #testing = false;
+  /** Steps that the person who started the run asked for. */
+  #steps = 0;
   #runs = 0;
 
   constructor(
@@ -48,7 +51,11 @@ export class Coordinator {
   /** Goes on with the run of a coordinator that is gone. */
   takeOver(departures: readonly Departure[]): void {
     const { record } = this.context;
-    if (!record.running || !record.config) return;
+    if (!record.running || !record.config) {
+      // The old coordinator may not have reached everybody with the end of the run.
+      this.#office.renew(this.#office.term);
+      return;
+    }
     this.#office.appoint((record.lastStep?.step ?? -1) + 1);
     this.#pausing.departures = [...departures];
     void this.#conduct(record.config, record.plan);
@@ -61,7 +68,8 @@ export class Coordinator {
 
   /** A person asks to stop: training ends at the step it has reached, and the model is tested. */
   stop(): void {
-    if (!this.#conducting) return;
+    // A model that is being tested needs no stopping.
+    if (!this.#conducting || this.#testing) return;
     this.#pausing.stopRequested = true;
     this.#pausing.resume();
     this.#watch?.happen({ kind: 'stop' });
@@ -93,7 +101,12 @@ export class Coordinator {
     if (this.#office.receive(from, message)) return;
     if (!this.#plan || !('version' in message) || !isAbout(message, this.#plan)) return;
     if (message.type === 'step') this.#watch?.progressed();
-    if (message.type === 'evaluated-micro') this.#conclusion?.onEvaluated(message.micro, message.micros);
+    if (message.type === 'evaluated-micro') {
+      this.#conclusion?.onEvaluated(message.micro, message.micros);
+      // The head need not have a link to the first stage; everybody has one to the coordinator.
+      const first = this.#plan.stages[0].lanes[0].peer;
+      if (first !== this.context.self && from !== this.context.self) this.context.send(first, message);
+    }
     if (message.type === 'block-done') this.#watch?.blockDone(from);
     if (message.type === 'trouble') {
       const text = `${this.context.nameOf(from)}: ${message.message}`;
@@ -125,15 +138,28 @@ export class Coordinator {
   }
 
   async #runToTheEnd(config: RunConfig, inherited: Plan | null): Promise<void> {
-    this.#preparation = new Preparation(this.#office, config, inherited?.version ?? 0);
-    let endStep = config.steps;
+    // Versions go on from run to run: a plan's term and version name it, and answers to an old one must not fit a new one.
+    this.#preparation = new Preparation(
+      this.#office,
+      config,
+      inherited?.version ?? this.#preparation?.version ?? 0,
+    );
+    this.#steps = config.steps;
+    let endStep = inherited?.endStep ?? config.steps;
+    // Somebody pressed Stop under the coordinator that is gone.
+    if (endStep < config.steps) this.#pausing.stopRequested = true;
     let stock = inherited
       ? await this.#pausing.pause(inherited, 'The coordinator is gone.', config)
       : NOTHING;
     for (let mends = 0; mends <= LIMITS.run.mendsWithoutProgress;) {
       if (this.#pausing.stopRequested) endStep = stock.startStep;
       if (endStep === 0) throw new Error('Stopped before the first step.');
-      const plan = await this.#preparation.agree(stock.holders, stock.startStep, endStep);
+      const { plan, ready } = await this.#preparation.agree(stock.holders, stock.startStep, endStep);
+      if (!ready) {
+        stock = await this.#pausing.takeStock(plan);
+        mends++;
+        continue;
+      }
       const outcome = await this.#train(plan);
       if (outcome.kind === 'fatal') throw new Error(outcome.message);
       if (outcome.kind === 'done' && (await this.#conclude(plan))) return;
@@ -143,7 +169,7 @@ export class Coordinator {
         outcome.kind === 'trouble' ? `${outcome.message}.` : '',
         config,
       );
-      mends = stock.startStep > before || this.#pausing.stopRequested ? 0 : mends + 1;
+      mends = stock.startStep > before ? 0 : mends + 1;
       // What broke shows in everybody's link table a heartbeat later, and the next plan is made from that table.
       if (outcome.kind === 'trouble') await this.#office.rest(LIMITS.run.troubleRestMs * (mends + 1));
     }
@@ -169,7 +195,8 @@ export class Coordinator {
   #conclude(plan: Plan): Promise<boolean> {
     this.#conclusion = new Conclusion(this.#office, plan);
     this.#watch = this.#conclusion.watch;
-    return this.#conclusion.conclude(this.#pausing.stopRequested);
+    this.#testing = true;
+    return this.#conclusion.conclude(plan.endStep < this.#steps).finally(() => (this.#testing = false));
   }
 
   async #fail(message: string): Promise<void> {

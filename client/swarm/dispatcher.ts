@@ -33,6 +33,7 @@ const HOLDERS_ONLY: ReadonlySet<string> = new Set(['trouble', 'block-done', 'eva
 
 /** The parts of a peer that messages go to. */
 export interface Destinations {
+  self: PeerId;
   clock: Clock;
   record: RunRecord;
   liveness: Liveness;
@@ -100,7 +101,7 @@ export class Dispatcher {
       case 'step':
         return this.#step(from, message);
       case 'evaluated-micro':
-        if (!this.#holdsABlock(from)) return 'not-a-holder';
+        if (!this.#holdsABlock(from) && from !== election.term?.peer) return 'not-a-holder';
         participant.evaluatedMicro(message);
         this.to.coordinator()?.receive(from, message);
         return null;
@@ -171,7 +172,10 @@ export class Dispatcher {
         break;
       case 'run-state':
         record.apply(message, clock.now());
-        if (message.phase === 'training') this.to.onTrained();
+        if (message.phase === 'training') {
+          this.to.onTrained();
+          if (record.plan && !record.plan.dataHomes.includes(this.to.self)) participant.release();
+        }
         break;
       case 'event':
         record.addEvent(message.event);

@@ -60,7 +60,7 @@ export class Election {
     if (this.#term && compareTerms(this.#term, term) < 0) return false;
     const view = this.view();
     const incumbentHere = this.#term !== null && view.alive.includes(this.#term.peer);
-    if (view.running && incumbentHere && !view.mayLead(term.peer)) {
+    if (view.running && incumbentHere && term.peer !== this.#term!.peer && !view.mayLead(term.peer)) {
       // A newcomer that was alone for a moment elected itself: the room's coordinator outbids it.
       if (this.isCoordinator) this.#claim(term.counter + 1);
       return false;

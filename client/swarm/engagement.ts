@@ -87,8 +87,8 @@ export class Engagement {
     this.#evaluation.begin();
   }
 
-  evaluationCameThrough(): void {
-    this.#evaluation.cameThrough();
+  evaluationCameThrough(micro: number): void {
+    this.#evaluation.cameThrough(micro);
   }
 
   /** Null when taken, otherwise why the frame is refused. */

@@ -4,6 +4,7 @@ import type { Control, ControlOf } from '../../shared/schema/control.ts';
 import type { Term } from '../../shared/schema/plan.ts';
 import type { Cancel, Clock } from '../ports/clock.ts';
 import type { LinkTable } from './link-table.ts';
+import type { Departure } from './mending.ts';
 
 interface Heard {
   /** The last message of any kind. */
@@ -15,7 +16,7 @@ interface Heard {
 
 export interface LivenessEvents {
   onAlive(peer: PeerId): void;
-  onGone(peer: PeerId, reason: 'silent' | 'left'): void;
+  onGone(peer: PeerId, reason: Departure['reason']): void;
   /** After each round of heartbeats. */
   onBeat(): void;
 }
@@ -83,6 +84,11 @@ export class Liveness {
     this.#remove(peer, 'left');
   }
 
+  /** Its link broke: what was on its way is lost, so whatever waits for it must know. */
+  unlinked(peer: PeerId): void {
+    this.#remove(peer, 'unlinked');
+  }
+
   close(): void {
     this.#cancel();
   }
@@ -112,7 +118,7 @@ export class Liveness {
     }
   }
 
-  #remove(peer: PeerId, reason: 'silent' | 'left'): void {
+  #remove(peer: PeerId, reason: Departure['reason']): void {
     if (!this.#heard.delete(peer)) return;
     this.table.forget(peer);
     this.events.onGone(peer, reason);

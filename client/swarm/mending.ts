@@ -6,7 +6,8 @@ import type { Plan } from '../../shared/schema/plan.ts';
 export interface Departure {
   peer: PeerId;
   name: string;
-  reason: 'silent' | 'left';
+  /** Silent: no heartbeat came. Unlinked: its link broke. Both may come back; who left has said so. */
+  reason: 'silent' | 'unlinked' | 'left';
 }
 
 /** What is left of the model after a pause. */
@@ -26,14 +27,14 @@ export const NOTHING: Stock = { holders: new Map(), startStep: 0, behind: new Ma
  * it, so that no step counter goes back.
  */
 export function takeStock(plan: Plan, answers: ReadonlyMap<PeerId, ControlOf<'paused'>>): Stock {
-  const startStep = Math.max(plan.startStep, ...[...answers.values()].map((paused) => paused.stepsDone));
   const newest = new Map<string, { peer: PeerId; stepsDone: number }>();
-  for (const [peer, { holds, stepsDone }] of answers) {
-    for (const layer of holds) {
+  for (const [peer, { holds }] of answers) {
+    for (const { layer, stepsDone } of holds) {
       const known = newest.get(layer);
       if (!known || known.stepsDone < stepsDone) newest.set(layer, { peer, stepsDone });
     }
   }
+  const startStep = Math.max(plan.startStep, ...[...newest.values()].map(({ stepsDone }) => stepsDone));
   const behind = [...newest].filter(([, { stepsDone }]) => stepsDone < startStep);
   return {
     holders: new Map([...newest].map(([layer, { peer }]) => [layer, peer])),
@@ -47,8 +48,13 @@ export function lostLayers(plan: Plan, stock: Stock): string[] {
   return plan.stages.flatMap((stage) => stage.layers).filter((layer) => !stock.holders.has(layer));
 }
 
-export const describeDeparture = ({ name, reason }: Departure): string =>
-  `${name} ${reason === 'left' ? 'left the room' : 'is gone: nothing was heard of it for over 2 s'}.`;
+const HOW = {
+  silent: 'is gone: nothing was heard of it for over 2 s',
+  unlinked: 'is gone: the link to it broke',
+  left: 'left the room',
+};
+
+export const describeDeparture = ({ name, reason }: Departure): string => `${name} ${HOW[reason]}.`;
 
 /** What a person should know about a pause: who left, what is lost, what happens next. */
 export function describePause(

@@ -90,6 +90,8 @@ export class Office {
     const { record } = this.context;
     if (record.run === 0) return;
     this.#sendState(peer, record.phase, record.message, record.share, record.config, record.plan);
+    const { final, peers } = record;
+    if (final) this.context.send(peer, { type: 'finished', term: this.term, final, peers });
     for (const event of record.events) {
       if (event.type === 'coordinator') this.context.send(peer, { type: 'event', term: this.term, event });
     }

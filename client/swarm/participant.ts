@@ -56,8 +56,8 @@ export class Participant {
   }
 
   async profile(coordinator: PeerId, config: RunConfig): Promise<void> {
-    const layers = modelShapes(config.model).map((shape) => ({ ...shape, units: allUnits(shape) }));
     try {
+      const layers = modelShapes(config.model).map((shape) => ({ ...shape, units: allUnits(shape) }));
       const costs = await this.context.compute.profile(layers, config.batch / config.microBatches);
       this.context.send(coordinator, { type: 'profile-answer', costs, declined: '' });
     } catch (error) {
@@ -96,8 +96,17 @@ export class Participant {
   pause(coordinator: PeerId, { term, version }: ControlOf<'pause'>): void {
     this.#switch(async () => {
       await this.#stopAndShelve();
-      const holds = this.#shelf.names();
-      this.context.send(coordinator, { type: 'paused', term, version, stepsDone: this.#stepsDone, holds });
+      this.context.send(coordinator, { type: 'paused', term, version, holds: this.#shelf.list() });
+    });
+  }
+
+  /** The room trains under a plan that this peer has no part in: its block is put by, in case it is needed. */
+  release(): void {
+    if (this.#held.length === 0) return;
+    this.#switch(async () => {
+      await this.#stopAndShelve();
+      this.#held = [];
+      await this.context.compute.unload();
     });
   }
 
@@ -106,7 +115,8 @@ export class Participant {
   }
 
   evaluatedMicro(message: ControlOf<'evaluated-micro'>): void {
-    if (this.#engagement && isAbout(message, this.#engagement.plan)) this.#engagement.evaluationCameThrough();
+    if (this.#engagement && isAbout(message, this.#engagement.plan))
+      this.#engagement.evaluationCameThrough(message.micro);
   }
 
   /** Null when taken, otherwise why the frame is refused. */
@@ -151,7 +161,10 @@ export class Participant {
   #switch(act: (current: () => boolean) => Promise<void>): void {
     const wish = ++this.#latestWish;
     const current = () => wish === this.#latestWish;
-    this.#switching = this.#switching.then(() => (current() ? act(current) : undefined));
+    // One that fails must not keep the next from its turn.
+    this.#switching = this.#switching
+      .then(() => (current() ? act(current) : undefined))
+      .catch(() => undefined);
   }
 
   async #take(
@@ -194,7 +207,7 @@ export class Participant {
     );
     return Promise.all(
       wanted.map(async ({ layer, from }) => {
-        const here = this.#shelf.get(layer);
+        const here = from === this.context.transport.self ? this.#shelf.get(layer) : undefined;
         if (here) return here;
         const bytes = await this.context.fetchBlob(from, { kind: 'layer', layer });
         return decodeLayer(bytes, shapes.get(layer)!);
@@ -204,18 +217,22 @@ export class Participant {
 
   async #stopAndShelve(): Promise<void> {
     if (this.#engagement) {
-      await this.#engagement.stop();
-      this.#stepsDone = this.#engagement.stepsDone;
+      const engagement = this.#engagement;
       this.#engagement = null;
+      // A device that is lost has nothing to abandon, and its layers cannot be read.
+      await engagement.stop().catch(() => undefined);
+      this.#stepsDone = engagement.stepsDone;
     }
     this.#prepared = null;
     for (const layer of this.#held) {
-      if (!this.#shelf.get(layer)) this.#shelf.put(await this.context.compute.read(layer));
+      if (this.#shelf.has(layer, this.#stepsDone)) continue;
+      const state = await this.context.compute.read(layer).catch(() => undefined);
+      if (state) this.#shelf.put(state, this.#stepsDone);
     }
   }
 
   async #beginRun(run: number): Promise<void> {
-    await this.#engagement?.stop();
+    await this.#engagement?.stop().catch(() => undefined);
     this.#engagement = null;
     this.#shelf.clear();
     this.#held = [];

@@ -64,7 +64,7 @@ export class Pausing {
     const { clock } = context;
     const isBack = ({ peer }: Departure) => context.alive().includes(peer);
     const endMs = clock.now() + LIMITS.liveness.returnMs;
-    while (clock.now() < endMs && this.departures.some((left) => left.reason === 'silent' && !isBack(left))) {
+    while (clock.now() < endMs && this.departures.some((left) => left.reason !== 'left' && !isBack(left))) {
       await this.office.rest(LIMITS.liveness.heartbeatMs);
     }
     this.departures = this.departures.filter((departure) => !isBack(departure));

@@ -16,6 +16,8 @@ export class Preparation {
   readonly #layerMs = new Map<PeerId, number[]>();
   readonly #declined = new Set<PeerId>();
   readonly #loaded = new Map<PeerId, number>();
+  /** Why peers did not get ready for the plan at hand; null while none is being prepared. */
+  #refused: Map<PeerId, string> | null = null;
   #version: number;
 
   constructor(
@@ -26,11 +28,20 @@ export class Preparation {
     this.#version = lastVersion;
   }
 
+  /** Of the latest plan. */
+  get version(): number {
+    return this.#version;
+  }
+
   /**
    * A plan for everybody here, for steps [startStep, endStep), from the state that `holders` have, to which every holder of a block
    * has said `ready`. Peers that decline or drop out on the way are left out. Rejects with a message for people.
    */
-  async agree(holders: ReadonlyMap<string, PeerId>, startStep: number, endStep: number): Promise<Plan> {
+  async agree(
+    holders: ReadonlyMap<string, PeerId>,
+    startStep: number,
+    endStep: number,
+  ): Promise<{ plan: Plan; ready: boolean }> {
     const { config } = this;
     for (let attempt = 0; attempt < LIMITS.room.peers; attempt++) {
       await this.#profile(config);
@@ -39,8 +50,10 @@ export class Preparation {
       if (await this.#prepare(plan, config)) {
         if (startStep < endStep)
           this.office.event('planned', this.#describe(plan), { version: plan.version });
-        return plan;
+        return { plan, ready: true };
       }
+      // A layer's holder is gone: what state there is must be asked anew, and nobody else is to blame.
+      if (this.#sourcesGone(plan)) return { plan, ready: false };
     }
     throw new Error('No plan could be agreed on: peers kept dropping out while they prepared.');
   }
@@ -51,11 +64,17 @@ export class Preparation {
   }
 
   receive(from: PeerId, message: Control): void {
-    if (message.type === 'loading' && message.version === this.#version) this.#onLoading(from, message.share);
-    if (message.type === 'not-ready' && message.version === this.#version) {
-      this.#decline(from, message.message);
+    if (!this.#refused || !('version' in message) || message.version !== this.#version) return;
+    if (message.type === 'loading') this.#onLoading(from, message.share);
+    if (message.type === 'not-ready') {
+      this.#refused.set(from, message.message);
       this.office.gone(from);
     }
+  }
+
+  #sourcesGone({ sources }: Plan): boolean {
+    const alive = this.office.context.alive();
+    return sources.some(({ from }) => from !== 'seed' && !alive.includes(from));
   }
 
   async #profile(config: RunConfig): Promise<void> {
@@ -107,12 +126,13 @@ export class Preparation {
     this.#loaded.clear();
     const ready = answer('ready', (message) => isAbout(message, plan));
     const question = { type: 'prepare', plan, config } as const;
+    const refused = (this.#refused = new Map<PeerId, string>());
     const answers = await this.office.ask(plan.dataHomes, question, ready, LIMITS.run.prepareTimeoutMs);
+    this.#refused = null;
+    if (!this.#sourcesGone(plan)) for (const [peer, reason] of refused) this.#decline(peer, reason);
     const alive = this.office.context.alive();
     const holders = holdersOf(plan);
-    const late = holders.filter(
-      (peer) => !answers.has(peer) && alive.includes(peer) && !this.#declined.has(peer),
-    );
+    const late = holders.filter((peer) => !answers.has(peer) && alive.includes(peer) && !refused.has(peer));
     for (const peer of late) this.#decline(peer, 'it did not get ready in time');
     return holders.every((peer) => answers.has(peer) && alive.includes(peer));
   }

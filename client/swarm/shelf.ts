@@ -7,18 +7,24 @@ import type { LayerState, NamedArray } from '../ports/compute.ts';
 
 /** Layers on their way from one plan to the next: read from the block, handed to whoever takes them over. */
 export class Shelf {
-  readonly #layers = new Map<string, LayerState>();
+  readonly #layers = new Map<string, { state: LayerState; stepsDone: number }>();
 
-  put(state: LayerState): void {
-    this.#layers.set(state.layer, state);
+  /** `stepsDone`: the steps of the run that this state has seen. */
+  put(state: LayerState, stepsDone: number): void {
+    this.#layers.set(state.layer, { state, stepsDone });
   }
 
   get(layer: string): LayerState | undefined {
-    return this.#layers.get(layer);
+    return this.#layers.get(layer)?.state;
   }
 
-  names(): string[] {
-    return [...this.#layers.keys()];
+  /** True where what is here is at least that new. */
+  has(layer: string, stepsDone: number): boolean {
+    return (this.#layers.get(layer)?.stepsDone ?? -1) >= stepsDone;
+  }
+
+  list(): { layer: string; stepsDone: number }[] {
+    return [...this.#layers].map(([layer, { stepsDone }]) => ({ layer, stepsDone }));
   }
 
   clear(): void {

@@ -81,6 +81,7 @@ export class Swarm {
         this.#introduced.delete(peer);
         this.#blobs.forget(peer);
         this.#table.unlink(peer);
+        this.#liveness.unlinked(peer);
       },
     });
     this.#liveness = new Liveness(
@@ -104,7 +105,7 @@ export class Swarm {
         links: this.#table.links(this.#alive()),
         complete: this.#table.complete(this.#alive()),
         running: this.record.running,
-        mayLead: (peer) => this.record.plan?.dataHomes.includes(peer) ?? true,
+        mayLead: (peer) => this.record.plan?.dataHomes.includes(peer) ?? false,
         heardByOthers: (peer) => this.#table.reachedByOthers(peer, this.#liveness.alive()),
       }),
       (term, centrality) => this.#broadcast({ type: 'claim', term, centrality }),
@@ -120,11 +121,15 @@ export class Swarm {
     this.#participant = new Participant({
       ...ports,
       alive: () => this.#alive(),
-      fetchBlob: (peer, blob) => this.#blobs.fetch(peer, blob),
+      fetchBlob: (peer, blob) =>
+        this.#alive().includes(peer)
+          ? this.#blobs.fetch(peer, blob)
+          : Promise.reject(new Error(`Could not fetch from ${peer}: that peer is gone.`)),
       send: (to, message) => void this.#send(to, message),
       broadcast: (message) => this.#broadcast(message),
     });
     this.#dispatcher = new Dispatcher({
+      self: this.self,
       clock,
       record: this.record,
       liveness: this.#liveness,

@@ -156,8 +156,11 @@ const options = [
   v.strictObject({
     type: v.literal('paused'),
     ...planKey.entries,
-    stepsDone: steps,
-    holds: v.pipe(v.array(layerName), v.maxLength(LIMITS.run.layers)),
+    /** Layers whose state is here, with the steps it has seen. */
+    holds: v.pipe(
+      v.array(v.strictObject({ layer: layerName, stepsDone: steps })),
+      v.maxLength(LIMITS.run.layers),
+    ),
   }),
   v.strictObject({ type: v.literal('trouble'), ...planKey.entries, fatal: v.boolean(), message: text(300) }),
   v.strictObject({

@@ -17,6 +17,8 @@ export class SimDevice implements port.Compute {
   #layers: string[] = [];
   /** For tests: called with the state of every held layer after each step. */
   onStep: ((states: port.LayerState[]) => void) | null = null;
+  /** For tests: the states that the latest block began with. */
+  loaded: port.LayerState[] = [];
   /** For tests: most layers held at once. */
   layersHeldMax = 0;
 
@@ -41,8 +43,15 @@ export class SimDevice implements port.Compute {
     return costs;
   }
 
+  /** For tests: a device that takes that long to be measured. */
+  async profileSlowly(ms: number, layers: port.BlockLayer[], rows: number): Promise<port.LayerCost[]> {
+    await this.#pass(ms);
+    return this.profile(layers, rows);
+  }
+
   async load(block: port.BlockSpec, state: port.LayerState[]): Promise<void> {
     await this.#inner.load(block, state);
+    this.loaded = state;
     this.#operations = operationsOf(block.layers);
     this.#layers = block.layers.map((layer) => layer.spec.name);
     this.layersHeldMax = Math.max(this.layersHeldMax, this.#layers.length);

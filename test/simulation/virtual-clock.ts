@@ -27,8 +27,11 @@ export class VirtualTime {
   async runUntil(done: () => boolean, limitMs: number): Promise<boolean> {
     const endMs = this.#nowMs + limitMs;
     while (!done()) {
-      const event = pop(this.#heap);
-      if (!event || event.atMs > endMs) return false;
+      if (this.#heap.length === 0 || this.#heap[0].atMs > endMs) {
+        this.#nowMs = endMs;
+        return false;
+      }
+      const event = pop(this.#heap)!;
       if (event.cancelled) continue;
       this.#nowMs = event.atMs;
       event.action();
