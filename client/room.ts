@@ -14,8 +14,8 @@ import { SignalingClient, type SignalingState } from './link/signaling-client.ts
 import { BrowserStorage } from './link/storage.ts';
 import type { Span } from './pipeline/timeline.ts';
 import type { Compute, DeviceInfo, MemoryUse } from './ports/compute.ts';
-import { makeReport } from './swarm/report.ts';
-import type { SwarmSnapshot } from './swarm/snapshot.ts';
+import { makeReport } from './swarm/record/report.ts';
+import type { SwarmSnapshot } from './swarm/record/snapshot.ts';
 import { Swarm } from './swarm/swarm.ts';
 
 export interface JoinOptions {

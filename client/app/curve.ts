@@ -1,4 +1,4 @@
-import type { StepRecord } from '../swarm/record.ts';
+import type { StepRecord } from '../swarm/record/record.ts';
 
 /** Columns for the chart: step numbers from 1, loss, accuracy. */
 export type Curve = [steps: number[], loss: number[], accuracy: number[]];

@@ -3,7 +3,7 @@ import { customElement, property, query } from 'lit/decorators.js';
 import UPlot from 'uplot';
 import { onSoftwareCanvas } from './software-canvas.ts';
 import uplotStyles from 'uplot/dist/uPlot.min.css';
-import type { StepRecord } from '../swarm/record.ts';
+import type { StepRecord } from '../swarm/record/record.ts';
 import { curveOf } from './curve.ts';
 import { sharedStyles } from './styles.ts';
 import { count, percent } from './wording.ts';

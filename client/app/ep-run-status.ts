@@ -1,6 +1,6 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
-import type { RunView } from '../swarm/snapshot.ts';
+import type { RunView } from '../swarm/record/snapshot.ts';
 import { sharedStyles } from './styles.ts';
 import { count, duration, headline, percent } from './wording.ts';
 

@@ -1,7 +1,7 @@
 import type { PeerId } from '../../shared/ids.ts';
 import type { RosterEntry } from '../link/mesh.ts';
 import type { RoomSnapshot } from '../room.ts';
-import type { PeerView, RunView } from '../swarm/snapshot.ts';
+import type { PeerView, RunView } from '../swarm/record/snapshot.ts';
 
 /** One line of the list of who is here. */
 export interface Person {

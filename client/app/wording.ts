@@ -1,4 +1,4 @@
-import type { RunView } from '../swarm/snapshot.ts';
+import type { RunView } from '../swarm/record/snapshot.ts';
 
 const numbers = new Intl.NumberFormat('en');
 

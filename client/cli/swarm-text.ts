@@ -4,8 +4,8 @@ import type { Report } from '../../shared/schema/report.ts';
 import type { ServerStats } from '../../signaling/server.ts';
 import { modelShapes, parameterCount } from '../model/shapes.ts';
 import type { RoomSnapshot } from '../room.ts';
-import { centralities } from '../swarm/centrality.ts';
-import type { PeerView } from '../swarm/snapshot.ts';
+import { centralities } from '../swarm/membership/centrality.ts';
+import type { PeerView } from '../swarm/record/snapshot.ts';
 import { bar, bytes, duration, figure, grouped, listed, percent, rate, roughly, table } from './progress.ts';
 
 /** What the swarm command prints, as lines. Pure. */

@@ -14,20 +14,20 @@ import type { Clock } from '../ports/clock.ts';
 import type { Compute, LayerState } from '../ports/compute.ts';
 import type { Origin, Storage } from '../ports/storage.ts';
 import type { Transport } from '../ports/transport.ts';
-import { Blobs } from './blobs.ts';
-import { centralities, mostCentral } from './centrality.ts';
-import { collectModel } from './collect-model.ts';
-import { Coordinator } from './coordinator.ts';
-import { Dispatcher } from './dispatcher.ts';
-import { Election } from './election.ts';
-import { GoodputProbe } from './goodput.ts';
-import { LinkTable } from './link-table.ts';
-import { Liveness } from './liveness.ts';
-import { Mail } from './mail.ts';
-import { describeDeparture, type Departure } from './mending.ts';
-import { Participant } from './participant.ts';
-import { RunRecord } from './record.ts';
-import { viewRun, type Introduction, type PeerView, type SwarmSnapshot } from './snapshot.ts';
+import { Blobs } from './taking-part/blobs.ts';
+import { centralities, mostCentral } from './membership/centrality.ts';
+import { collectModel } from './record/collect-model.ts';
+import { Coordinator } from './conducting/coordinator.ts';
+import { Dispatcher } from './mail/dispatcher.ts';
+import { Election } from './membership/election.ts';
+import { GoodputProbe } from './membership/goodput.ts';
+import { LinkTable } from './membership/link-table.ts';
+import { Liveness } from './membership/liveness.ts';
+import { Mail } from './mail/mail.ts';
+import { describeDeparture, type Departure } from './conducting/mending.ts';
+import { Participant } from './taking-part/participant.ts';
+import { RunRecord } from './record/record.ts';
+import { viewRun, type Introduction, type PeerView, type SwarmSnapshot } from './record/snapshot.ts';
 
 /** Everything from outside, and who this peer is. */
 export interface SwarmPorts {

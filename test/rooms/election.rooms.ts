@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { centralities, mostCentral } from '../../client/swarm/centrality.ts';
+import { centralities, mostCentral } from '../../client/swarm/membership/centrality.ts';
 import { inRoom, train } from './support.ts';
 
 describe('election in real browsers', () => {

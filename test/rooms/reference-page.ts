@@ -4,7 +4,7 @@ import { Loader } from '../../client/data/loader.ts';
 import { TASKS } from '../../client/data/tasks.ts';
 import { browserClock } from '../../client/link/clock.ts';
 import { HttpOrigin } from '../../client/link/origin.ts';
-import { RoomData } from '../../client/swarm/room-data.ts';
+import { RoomData } from '../../client/swarm/taking-part/room-data.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import { Reference } from '../support/reference.ts';
 

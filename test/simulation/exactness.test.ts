@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Loader } from '../../client/data/loader.ts';
-import { RoomData } from '../../client/swarm/room-data.ts';
+import { RoomData } from '../../client/swarm/taking-part/room-data.ts';
 import { learningRateAt } from '../../client/pipeline/learning-rate.ts';
 import type { LayerState } from '../../client/ports/compute.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { encode } from '@msgpack/msgpack';
-import { encodeControl } from '../../client/swarm/wire.ts';
+import { encodeControl } from '../../client/swarm/mail/wire.ts';
 import { planTag } from '../../client/pipeline/assignment.ts';
 import { encodeFrame, type PartFrame } from '../../shared/frames.ts';
 import { LIMITS } from '../../shared/limits.ts';

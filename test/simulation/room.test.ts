@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { makeReport } from '../../client/swarm/report.ts';
-import { centralities, mostCentral } from '../../client/swarm/centrality.ts';
+import { makeReport } from '../../client/swarm/record/report.ts';
+import { centralities, mostCentral } from '../../client/swarm/membership/centrality.ts';
 import { SimRoom, tinyConfig } from './sim-room.ts';
 
 async function settled(peers: number, shape: (room: SimRoom) => void = () => undefined): Promise<SimRoom> {

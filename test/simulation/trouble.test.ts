@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { PeerId } from '../../shared/ids.ts';
-import { makeReport } from '../../client/swarm/report.ts';
+import { makeReport } from '../../client/swarm/record/report.ts';
 import type { SimDevice } from './device.ts';
 import { SimRoom, tinyConfig, type SimPeer } from './sim-room.ts';
 

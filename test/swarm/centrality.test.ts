@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { centralities, mostCentral, transferMs, type LinkQuality } from '../../client/swarm/centrality.ts';
-import { compareTerms } from '../../client/swarm/election.ts';
-import { LinkTable } from '../../client/swarm/link-table.ts';
+import {
+  centralities,
+  mostCentral,
+  transferMs,
+  type LinkQuality,
+} from '../../client/swarm/membership/centrality.ts';
+import { compareTerms } from '../../client/swarm/membership/election.ts';
+import { LinkTable } from '../../client/swarm/membership/link-table.ts';
 
 const link = (a: string, b: string, rttMs: number): LinkQuality => ({ a, b, rttMs, loss: 0, goodput: 1e18 });
 

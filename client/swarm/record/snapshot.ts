@@ -1,8 +1,8 @@
-import type { PeerId } from '../../shared/ids.ts';
-import type { RunConfig } from '../../shared/schema/config.ts';
-import type { ControlOf, Final, Phase, RunEvent } from '../../shared/schema/control.ts';
-import type { Plan, Term } from '../../shared/schema/plan.ts';
-import type { LinkQuality } from './centrality.ts';
+import type { PeerId } from '../../../shared/ids.ts';
+import type { RunConfig } from '../../../shared/schema/config.ts';
+import type { ControlOf, Final, Phase, RunEvent } from '../../../shared/schema/control.ts';
+import type { Plan, Term } from '../../../shared/schema/plan.ts';
+import type { LinkQuality } from '../membership/centrality.ts';
 import type { RunRecord, StepRecord } from './record.ts';
 
 /** What a peer says of itself when a link opens. */

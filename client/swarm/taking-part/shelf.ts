@@ -1,9 +1,9 @@
 import { decode, encode } from '@msgpack/msgpack';
 import * as v from 'valibot';
-import { LIMITS } from '../../shared/limits.ts';
-import { complaint, name, whole } from '../../shared/schema/common.ts';
-import { sizeOf, type LayerShape } from '../model/shapes.ts';
-import type { LayerState, NamedArray } from '../ports/compute.ts';
+import { LIMITS } from '../../../shared/limits.ts';
+import { complaint, name, whole } from '../../../shared/schema/common.ts';
+import { sizeOf, type LayerShape } from '../../model/shapes.ts';
+import type { LayerState, NamedArray } from '../../ports/compute.ts';
 
 /** Layers on their way from one plan to the next: read from the block, handed to whoever takes them over. */
 export class Shelf {

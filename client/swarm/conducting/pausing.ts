@@ -1,6 +1,6 @@
-import { LIMITS } from '../../shared/limits.ts';
-import type { RunConfig } from '../../shared/schema/config.ts';
-import type { Plan } from '../../shared/schema/plan.ts';
+import { LIMITS } from '../../../shared/limits.ts';
+import type { RunConfig } from '../../../shared/schema/config.ts';
+import type { Plan } from '../../../shared/schema/plan.ts';
 import {
   describeDeparture,
   describePause,

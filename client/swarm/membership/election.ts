@@ -1,7 +1,7 @@
-import type { PeerId } from '../../shared/ids.ts';
-import { LIMITS } from '../../shared/limits.ts';
-import type { Term } from '../../shared/schema/plan.ts';
-import type { Clock } from '../ports/clock.ts';
+import type { PeerId } from '../../../shared/ids.ts';
+import { LIMITS } from '../../../shared/limits.ts';
+import type { Term } from '../../../shared/schema/plan.ts';
+import type { Clock } from '../../ports/clock.ts';
 import { centralities, rank, type LinkQuality } from './centrality.ts';
 
 export interface ElectionView {

@@ -1,8 +1,8 @@
-import type { PeerId } from '../../shared/ids.ts';
-import { LIMITS } from '../../shared/limits.ts';
-import { chunksToKeep, ChunkStore, homesOf, type ChunkName } from '../data/chunks.ts';
-import type { Task } from '../data/tasks.ts';
-import type { Origin, Storage } from '../ports/storage.ts';
+import type { PeerId } from '../../../shared/ids.ts';
+import { LIMITS } from '../../../shared/limits.ts';
+import { chunksToKeep, ChunkStore, homesOf, type ChunkName } from '../../data/chunks.ts';
+import type { Task } from '../../data/tasks.ts';
+import type { Origin, Storage } from '../../ports/storage.ts';
 
 export interface RoomDataContext {
   self: PeerId;

@@ -1,9 +1,9 @@
-import { hashText } from '../../shared/counter-random.ts';
-import type { PeerId } from '../../shared/ids.ts';
-import { LIMITS } from '../../shared/limits.ts';
-import type { RunConfig } from '../../shared/schema/config.ts';
-import type { Control } from '../../shared/schema/control.ts';
-import type { Plan, Term } from '../../shared/schema/plan.ts';
+import { hashText } from '../../../shared/counter-random.ts';
+import type { PeerId } from '../../../shared/ids.ts';
+import { LIMITS } from '../../../shared/limits.ts';
+import type { RunConfig } from '../../../shared/schema/config.ts';
+import type { Control } from '../../../shared/schema/control.ts';
+import type { Plan, Term } from '../../../shared/schema/plan.ts';
 import { Conclusion } from './conclusion.ts';
 import { describeDeparture, NOTHING, type Departure } from './mending.ts';
 import { Fenced, Office, type CoordinatorContext } from './office.ts';

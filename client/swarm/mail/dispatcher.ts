@@ -1,16 +1,16 @@
-import type { PeerId } from '../../shared/ids.ts';
-import type { Frame } from '../../shared/frames.ts';
-import type { Control, ControlOf } from '../../shared/schema/control.ts';
-import { PROTOCOL_VERSION } from '../../shared/version.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { Blobs } from './blobs.ts';
-import type { Coordinator } from './coordinator.ts';
-import { sameTerm, type Election } from './election.ts';
-import type { GoodputProbe } from './goodput.ts';
-import type { Liveness } from './liveness.ts';
-import type { Participant } from './participant.ts';
-import { holdersOf } from './preparation.ts';
-import type { RunRecord } from './record.ts';
+import type { PeerId } from '../../../shared/ids.ts';
+import type { Frame } from '../../../shared/frames.ts';
+import type { Control, ControlOf } from '../../../shared/schema/control.ts';
+import { PROTOCOL_VERSION } from '../../../shared/version.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Blobs } from '../taking-part/blobs.ts';
+import type { Coordinator } from '../conducting/coordinator.ts';
+import { sameTerm, type Election } from '../membership/election.ts';
+import type { GoodputProbe } from '../membership/goodput.ts';
+import type { Liveness } from '../membership/liveness.ts';
+import type { Participant } from '../taking-part/participant.ts';
+import { holdersOf } from '../conducting/preparation.ts';
+import type { RunRecord } from '../record/record.ts';
 
 /** Messages that count only from the coordinator of the present term. */
 const ORDERS = [

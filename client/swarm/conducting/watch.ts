@@ -1,7 +1,7 @@
-import type { PeerId } from '../../shared/ids.ts';
-import { LIMITS } from '../../shared/limits.ts';
-import type { Plan } from '../../shared/schema/plan.ts';
-import type { Cancel, Clock } from '../ports/clock.ts';
+import type { PeerId } from '../../../shared/ids.ts';
+import { LIMITS } from '../../../shared/limits.ts';
+import type { Plan } from '../../../shared/schema/plan.ts';
+import type { Cancel, Clock } from '../../ports/clock.ts';
 
 /** Why work under a plan ended. */
 export type Outcome =

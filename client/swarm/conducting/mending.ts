@@ -1,6 +1,6 @@
-import type { PeerId } from '../../shared/ids.ts';
-import type { ControlOf } from '../../shared/schema/control.ts';
-import type { Plan } from '../../shared/schema/plan.ts';
+import type { PeerId } from '../../../shared/ids.ts';
+import type { ControlOf } from '../../../shared/schema/control.ts';
+import type { Plan } from '../../../shared/schema/plan.ts';
 
 /** A peer that is no longer here. */
 export interface Departure {

@@ -1,8 +1,8 @@
-import type { PeerId } from '../../shared/ids.ts';
-import { LIMITS } from '../../shared/limits.ts';
-import { encodeFrame, PROBE_FRAME_BYTES, type ProbeFrame } from '../../shared/frames.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { Transport } from '../ports/transport.ts';
+import type { PeerId } from '../../../shared/ids.ts';
+import { LIMITS } from '../../../shared/limits.ts';
+import { encodeFrame, PROBE_FRAME_BYTES, type ProbeFrame } from '../../../shared/frames.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Transport } from '../../ports/transport.ts';
 
 /** Arrivals closer together than this cannot be told apart. */
 const RESOLUTION_MS = 1;

@@ -1,12 +1,12 @@
-import type { PeerId } from '../../shared/ids.ts';
-import { LIMITS } from '../../shared/limits.ts';
-import type { RunConfig } from '../../shared/schema/config.ts';
-import type { Control, ControlOf } from '../../shared/schema/control.ts';
-import type { Plan } from '../../shared/schema/plan.ts';
-import { makePlan } from '../planner/plan.ts';
-import type { TransferTime } from '../planner/vertical.ts';
-import { REFERENCE_MESSAGE_BYTES, transferMs } from './centrality.ts';
-import { sameTerm } from './election.ts';
+import type { PeerId } from '../../../shared/ids.ts';
+import { LIMITS } from '../../../shared/limits.ts';
+import type { RunConfig } from '../../../shared/schema/config.ts';
+import type { Control, ControlOf } from '../../../shared/schema/control.ts';
+import type { Plan } from '../../../shared/schema/plan.ts';
+import { makePlan } from '../../planner/plan.ts';
+import type { TransferTime } from '../../planner/vertical.ts';
+import { REFERENCE_MESSAGE_BYTES, transferMs } from '../membership/centrality.ts';
+import { sameTerm } from '../membership/election.ts';
 import { answer, type Office } from './office.ts';
 import { counted } from './wording.ts';
 

@@ -1,17 +1,17 @@
-import type { PeerId } from '../../shared/ids.ts';
-import type { PartFrame } from '../../shared/frames.ts';
-import type { RunConfig } from '../../shared/schema/config.ts';
-import type { Control } from '../../shared/schema/control.ts';
-import type { Plan } from '../../shared/schema/plan.ts';
-import { Loader } from '../data/loader.ts';
-import type { Assignment } from '../pipeline/assignment.ts';
-import { BlockRunner } from '../pipeline/block-runner.ts';
-import { Evaluation } from '../pipeline/evaluation.ts';
-import type { Ledger } from '../pipeline/ledger.ts';
-import type { Timeline } from '../pipeline/timeline.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { Compute } from '../ports/compute.ts';
-import type { Transport } from '../ports/transport.ts';
+import type { PeerId } from '../../../shared/ids.ts';
+import type { PartFrame } from '../../../shared/frames.ts';
+import type { RunConfig } from '../../../shared/schema/config.ts';
+import type { Control } from '../../../shared/schema/control.ts';
+import type { Plan } from '../../../shared/schema/plan.ts';
+import { Loader } from '../../data/loader.ts';
+import type { Assignment } from '../../pipeline/assignment.ts';
+import { BlockRunner } from '../../pipeline/block-runner.ts';
+import { Evaluation } from '../../pipeline/evaluation.ts';
+import type { Ledger } from '../../pipeline/ledger.ts';
+import type { Timeline } from '../../pipeline/timeline.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Compute } from '../../ports/compute.ts';
+import type { Transport } from '../../ports/transport.ts';
 import type { RoomData } from './room-data.ts';
 
 export interface EngagementContext {

@@ -1,5 +1,5 @@
-import type { PeerId } from '../../shared/ids.ts';
-import type { ControlOf, Quality } from '../../shared/schema/control.ts';
+import type { PeerId } from '../../../shared/ids.ts';
+import type { ControlOf, Quality } from '../../../shared/schema/control.ts';
 import type { LinkQuality } from './centrality.ts';
 
 type Row = ControlOf<'heartbeat'>['row'];

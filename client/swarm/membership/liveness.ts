@@ -1,10 +1,10 @@
-import type { PeerId } from '../../shared/ids.ts';
-import { LIMITS } from '../../shared/limits.ts';
-import type { Control, ControlOf } from '../../shared/schema/control.ts';
-import type { Term } from '../../shared/schema/plan.ts';
-import type { Cancel, Clock } from '../ports/clock.ts';
+import type { PeerId } from '../../../shared/ids.ts';
+import { LIMITS } from '../../../shared/limits.ts';
+import type { Control, ControlOf } from '../../../shared/schema/control.ts';
+import type { Term } from '../../../shared/schema/plan.ts';
+import type { Cancel, Clock } from '../../ports/clock.ts';
 import type { LinkTable } from './link-table.ts';
-import type { Departure } from './mending.ts';
+import type { Departure } from '../conducting/mending.ts';
 
 interface Heard {
   /** The last message of any kind. */

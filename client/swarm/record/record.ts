@@ -1,8 +1,8 @@
-import { LIMITS } from '../../shared/limits.ts';
-import type { RunConfig } from '../../shared/schema/config.ts';
-import type { ControlOf, Final, PeerReport, Phase, RunEvent } from '../../shared/schema/control.ts';
-import type { Plan } from '../../shared/schema/plan.ts';
-import type { Metrics } from '../ports/compute.ts';
+import { LIMITS } from '../../../shared/limits.ts';
+import type { RunConfig } from '../../../shared/schema/config.ts';
+import type { ControlOf, Final, PeerReport, Phase, RunEvent } from '../../../shared/schema/control.ts';
+import type { Plan } from '../../../shared/schema/plan.ts';
+import type { Metrics } from '../../ports/compute.ts';
 
 export interface StepRecord {
   step: number;

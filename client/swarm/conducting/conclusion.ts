@@ -1,6 +1,6 @@
-import { LIMITS } from '../../shared/limits.ts';
-import type { Final, PeerReport } from '../../shared/schema/control.ts';
-import type { Plan } from '../../shared/schema/plan.ts';
+import { LIMITS } from '../../../shared/limits.ts';
+import type { Final, PeerReport } from '../../../shared/schema/control.ts';
+import type { Plan } from '../../../shared/schema/plan.ts';
 import { answer, type Office } from './office.ts';
 import { holdersOf, isAbout } from './preparation.ts';
 import { Watch } from './watch.ts';

@@ -1,9 +1,9 @@
-import type { PeerId } from '../../shared/ids.ts';
-import type { RunConfig } from '../../shared/schema/config.ts';
-import { modelShapes } from '../model/shapes.ts';
-import type { LayerState } from '../ports/compute.ts';
+import type { PeerId } from '../../../shared/ids.ts';
+import type { RunConfig } from '../../../shared/schema/config.ts';
+import { modelShapes } from '../../model/shapes.ts';
+import type { LayerState } from '../../ports/compute.ts';
 import type { RunRecord } from './record.ts';
-import { decodeLayer } from './shelf.ts';
+import { decodeLayer } from '../taking-part/shelf.ts';
 
 /**
  * The state of all layers of the room's model, in order, each fetched from the peer that holds it. Rejects with a message

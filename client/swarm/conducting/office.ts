@@ -1,11 +1,11 @@
-import type { PeerId } from '../../shared/ids.ts';
-import type { RunConfig } from '../../shared/schema/config.ts';
-import type { Control, ControlOf, ControlType, Phase } from '../../shared/schema/control.ts';
-import type { Plan, Term } from '../../shared/schema/plan.ts';
-import type { Clock } from '../ports/clock.ts';
-import { centralities, type LinkQuality } from './centrality.ts';
+import type { PeerId } from '../../../shared/ids.ts';
+import type { RunConfig } from '../../../shared/schema/config.ts';
+import type { Control, ControlOf, ControlType, Phase } from '../../../shared/schema/control.ts';
+import type { Plan, Term } from '../../../shared/schema/plan.ts';
+import type { Clock } from '../../ports/clock.ts';
+import { centralities, type LinkQuality } from '../membership/centrality.ts';
 import { Inquiry } from './inquiry.ts';
-import type { RunRecord } from './record.ts';
+import type { RunRecord } from '../record/record.ts';
 
 export interface CoordinatorContext {
   self: PeerId;

@@ -1,8 +1,8 @@
 import { decode, encode } from '@msgpack/msgpack';
 import * as v from 'valibot';
-import { LIMITS } from '../../shared/limits.ts';
-import { complaint } from '../../shared/schema/common.ts';
-import { ControlSchema, type Control } from '../../shared/schema/control.ts';
+import { LIMITS } from '../../../shared/limits.ts';
+import { complaint } from '../../../shared/schema/common.ts';
+import { ControlSchema, type Control } from '../../../shared/schema/control.ts';
 
 /** Bytes of a control message (MessagePack). Throws where it would pass the limit: the sender's defect. */
 export function encodeControl(message: Control): Uint8Array {

@@ -1,5 +1,5 @@
-import type { PeerId } from '../../shared/ids.ts';
-import type { Quality } from '../../shared/schema/control.ts';
+import type { PeerId } from '../../../shared/ids.ts';
+import type { Quality } from '../../../shared/schema/control.ts';
 
 /** The measured quality of one link, both directions taken together. */
 export interface LinkQuality extends Quality {

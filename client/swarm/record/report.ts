@@ -1,9 +1,9 @@
 import * as v from 'valibot';
-import type { PeerReport, RunEvent } from '../../shared/schema/control.ts';
-import { ReportLinkSchema, ReportSchema, type Report } from '../../shared/schema/report.ts';
-import { REPORT_VERSION } from '../../shared/version.ts';
-import { modelShapes, type LayerShape } from '../model/shapes.ts';
-import type { LinkQuality } from './centrality.ts';
+import type { PeerReport, RunEvent } from '../../../shared/schema/control.ts';
+import { ReportLinkSchema, ReportSchema, type Report } from '../../../shared/schema/report.ts';
+import { REPORT_VERSION } from '../../../shared/version.ts';
+import { modelShapes, type LayerShape } from '../../model/shapes.ts';
+import type { LinkQuality } from '../membership/centrality.ts';
 import type { RunRecord } from './record.ts';
 
 /** The report of a finished run, from what this peer recorded. Throws a message for people before the run is finished. */

@@ -1,6 +1,6 @@
-import type { PeerId } from '../../shared/ids.ts';
-import type { Control, ControlOf, ControlType } from '../../shared/schema/control.ts';
-import type { Cancel, Clock } from '../ports/clock.ts';
+import type { PeerId } from '../../../shared/ids.ts';
+import type { Control, ControlOf, ControlType } from '../../../shared/schema/control.ts';
+import type { Cancel, Clock } from '../../ports/clock.ts';
 
 /** One question to several peers; over when all have answered or are gone, or when time is up. */
 export class Inquiry<T extends ControlType> {

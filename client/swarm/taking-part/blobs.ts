@@ -1,9 +1,9 @@
-import type { PeerId } from '../../shared/ids.ts';
-import { LIMITS } from '../../shared/limits.ts';
-import { BLOB_FRAME_BYTES, encodeFrame, type BlobFrame } from '../../shared/frames.ts';
-import type { BlobName, Control, ControlOf } from '../../shared/schema/control.ts';
-import type { Cancel, Clock } from '../ports/clock.ts';
-import type { Transport } from '../ports/transport.ts';
+import type { PeerId } from '../../../shared/ids.ts';
+import { LIMITS } from '../../../shared/limits.ts';
+import { BLOB_FRAME_BYTES, encodeFrame, type BlobFrame } from '../../../shared/frames.ts';
+import type { BlobName, Control, ControlOf } from '../../../shared/schema/control.ts';
+import type { Cancel, Clock } from '../../ports/clock.ts';
+import type { Transport } from '../../ports/transport.ts';
 
 interface Wanted {
   peer: PeerId;

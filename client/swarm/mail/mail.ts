@@ -1,9 +1,9 @@
-import type { PeerId } from '../../shared/ids.ts';
-import { decodeFrame, FrameError, type Frame } from '../../shared/frames.ts';
-import type { Refusals } from '../../shared/refusals.ts';
-import type { Control } from '../../shared/schema/control.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { Channel, Transport } from '../ports/transport.ts';
+import type { PeerId } from '../../../shared/ids.ts';
+import { decodeFrame, FrameError, type Frame } from '../../../shared/frames.ts';
+import type { Refusals } from '../../../shared/refusals.ts';
+import type { Control } from '../../../shared/schema/control.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Channel, Transport } from '../../ports/transport.ts';
 import { decodeControl, encodeControl } from './wire.ts';
 
 export interface MailHandlers {
