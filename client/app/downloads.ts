@@ -1,21 +1,12 @@
+import type { RunConfig } from '../../shared/schema/config.ts';
 import type { ModelArtifacts } from '../engine/assemble.ts';
+import { modelJson, WEIGHTS_FILE } from '../engine/model-json.ts';
 
-/** The two files of a tfjs LayersModel: `tf.loadLayersModel` takes the first and finds the second beside it. */
-export function modelFiles({
-  modelTopology,
-  weightSpecs,
-  weightData,
-}: ModelArtifacts): { name: string; content: Blob }[] {
-  const manifest = {
-    format: 'layers-model',
-    generatedBy: 'EdgePipe',
-    convertedBy: null,
-    modelTopology,
-    weightsManifest: [{ paths: ['weights.bin'], weights: weightSpecs }],
-  };
+/** The two files of a tfjs LayersModel. */
+export function modelFiles(model: ModelArtifacts, config: RunConfig): { name: string; content: Blob }[] {
   return [
-    { name: 'model.json', content: jsonBlob(manifest) },
-    { name: 'weights.bin', content: new Blob([weightData], { type: 'application/octet-stream' }) },
+    { name: 'model.json', content: jsonBlob(modelJson(model, config)) },
+    { name: WEIGHTS_FILE, content: new Blob([model.weightData], { type: 'application/octet-stream' }) },
   ];
 }
 

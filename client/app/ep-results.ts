@@ -73,7 +73,9 @@ export class EpResults extends LitElement {
     this.problem = '';
     this.fetching = true;
     try {
-      for (const { name, content } of modelFiles(await this.room.saveModel())) download(name, content);
+      const model = await this.room.saveModel();
+      const { config } = this.room.snapshot().run;
+      for (const { name, content } of modelFiles(model, config!)) download(name, content);
     } catch (error) {
       this.#complain(error);
     } finally {

@@ -44,6 +44,17 @@ function meddle(change: (device: SimDevice, method: string) => Promise<never> | 
     });
 }
 
+/** Devices that take ten seconds to be measured. */
+const slowlyMeasured: Wrap = (device) =>
+  new Proxy(device, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (name === 'profile')
+        return (...args: Parameters<SimDevice['profile']>) => target.profileSlowly(10_000, ...args);
+      return typeof value === 'function' ? (value as () => unknown).bind(target) : value;
+    },
+  });
+
 describe('trouble upon trouble', () => {
   for (const how of ['is killed', 'leaves'] as const) {
     it(`a second peer ${how} while the room mends: the rest still goes on`, async () => {
@@ -147,6 +158,21 @@ describe('trouble upon trouble', () => {
 });
 
 describe('Stop at any moment', () => {
+  it('while devices are measured: at once, and the next run works', async () => {
+    const room = await settled(3, slowlyMeasured);
+    await room.start(tinyConfig());
+    await room.run(() => false, 1_000);
+    assert.equal(recordOf(room).phase, 'preparing');
+    const startMs = room.time.nowMs;
+    room.on[1].swarm.stop();
+    await untilOver(room, 60_000);
+    assert.match(recordOf(room).message, /Stopped before the first step/);
+    assert.ok(room.time.nowMs - startMs < 2_000, `after ${room.time.nowMs - startMs} ms`);
+    await room.train(tinyConfig({ steps: 5 }));
+    assertFinished(room);
+    room.close();
+  });
+
   it('while the model is tested: the run is complete all the same', async () => {
     const room = await settled(2);
     await room.start(tinyConfig({ steps: 30 }));
@@ -195,16 +221,7 @@ describe('Stop at any moment', () => {
 
 describe('terms', () => {
   it('a newcomer with a lower id that elected itself does not take over a room that prepares', async () => {
-    const slow: Wrap = (device) =>
-      new Proxy(device, {
-        get(target, name) {
-          const value: unknown = Reflect.get(target, name, target);
-          if (name === 'profile')
-            return (...args: Parameters<SimDevice['profile']>) => target.profileSlowly(10_000, ...args);
-          return typeof value === 'function' ? (value as () => unknown).bind(target) : value;
-        },
-      });
-    const room = new SimRoom(3, { wrap: slow });
+    const room = new SimRoom(3, { wrap: slowlyMeasured });
     const [newcomer, ...others] = room.peers;
     for (const other of others) room.network.cut(newcomer.id, other.id);
     assert.ok(await room.run(() => others.every((peer) => peer.swarm.snapshot().settled), 30_000));

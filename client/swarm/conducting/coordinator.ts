@@ -11,6 +11,8 @@ import { Pausing } from './pausing.ts';
 import { holdersOf, isAbout, Preparation } from './preparation.ts';
 import { Watch, type Outcome } from './watch.ts';
 
+const STOPPED_AT_ONCE = 'Stopped before the first step.';
+
 /**
  * Conducts the room's run for one term: agree on a plan, train under it, mend when somebody leaves, conclude. It computes
  * no more than any other peer, and every wait in it ends (but for a person who was asked).
@@ -24,6 +26,8 @@ export class Coordinator {
   #plan: Plan | null = null;
   #conducting = false;
   #testing = false;
+  /** The first plan is being agreed on: there is nothing yet that a Stop could keep. */
+  #nothingDone = false;
   /** Steps that the person who started the run asked for. */
   #steps = 0;
   #runs = 0;
@@ -71,6 +75,7 @@ export class Coordinator {
     // A model that is being tested needs no stopping.
     if (!this.#conducting || this.#testing) return;
     this.#pausing.stopRequested = true;
+    if (this.#nothingDone) this.#office.abandon(new Error(STOPPED_AT_ONCE));
     this.#pausing.resume();
     this.#watch?.happen({ kind: 'stop' });
   }
@@ -153,8 +158,10 @@ export class Coordinator {
       : NOTHING;
     for (let mends = 0; mends <= LIMITS.run.mendsWithoutProgress;) {
       if (this.#pausing.stopRequested) endStep = stock.startStep;
-      if (endStep === 0) throw new Error('Stopped before the first step.');
+      if (endStep === 0) throw new Error(STOPPED_AT_ONCE);
+      this.#nothingDone = stock.startStep === 0;
       const { plan, ready } = await this.#preparation.agree(stock.holders, stock.startStep, endStep);
+      this.#nothingDone = false;
       if (!ready) {
         stock = await this.#pausing.takeStock(plan);
         mends++;
@@ -200,6 +207,7 @@ export class Coordinator {
   }
 
   async #fail(message: string): Promise<void> {
+    this.#nothingDone = false;
     if (this.#plan) await this.#pausing.takeStock(this.#plan).catch(() => undefined);
     this.#office.event('failed', message);
     this.#office.announce('failed', message, 0);

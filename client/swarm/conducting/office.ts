@@ -28,6 +28,7 @@ export class Fenced extends Error {
 export class Office {
   readonly #inquiries = new Set<Inquiry<ControlType>>();
   #closed = false;
+  #abandoned: Error | null = null;
 
   #term: Term;
 
@@ -55,6 +56,7 @@ export class Office {
     answers: (message: Control) => message is ControlOf<T>,
     timeoutMs: number,
   ): Promise<Map<PeerId, ControlOf<T>>> {
+    this.#throwIfAbandoned();
     const inquiry = new Inquiry<T>(this.context.clock, peers, answers, timeoutMs);
     const entry = inquiry as unknown as Inquiry<ControlType>;
     this.#inquiries.add(entry);
@@ -62,7 +64,14 @@ export class Office {
     const given = await inquiry.done;
     this.#inquiries.delete(entry);
     this.assertHeld();
+    this.#throwIfAbandoned();
     return given;
+  }
+
+  /** Ends what is being asked now: whoever asked gets `error` at once. */
+  abandon(error: Error): void {
+    this.#abandoned = error;
+    for (const inquiry of this.#inquiries) inquiry.cancel();
   }
 
   /** True where the message answered an open question. */
@@ -135,6 +144,12 @@ export class Office {
   close(): void {
     this.#closed = true;
     for (const inquiry of this.#inquiries) inquiry.cancel();
+  }
+
+  #throwIfAbandoned(): void {
+    const error = this.#abandoned;
+    this.#abandoned = null;
+    if (error) throw error;
   }
 
   #sendState(
