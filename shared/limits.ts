@@ -67,7 +67,7 @@ export const LIMITS = {
   liveness: {
     heartbeatMs: 400,
     /** Silence after which a peer counts as gone: under the 3 s that a room may take to notice. */
-    silenceMs: 2_200,
+    silenceMs: 2_000,
     /** How long a pause waits for a silent peer to be heard again before its block is given away. */
     returnMs: 3_000,
     /** A timer this late means that this device slept or was starved: it judges nobody by that silence. */
