@@ -106,13 +106,12 @@ export class Evaluation {
     const labels = assignment.block.head ? await loader.testLabels(micro) : undefined;
     const result = await compute.forward({ micro, rows, input, training: false, ...(labels && { labels }) });
     if (assignment.after && result.output) {
-      const sent = await this.#outbox.send(
-        'evaluation',
-        assignment.after,
-        { step: 0, micro, rows },
-        result.output,
-      );
-      if (!sent && !this.#stopped) this.context.onLinkLost();
+      // Not awaited: a neighbour that froze must not keep this block from stopping.
+      void this.#outbox
+        .send('evaluation', assignment.after, { step: 0, micro, rows }, result.output)
+        .then((sent) => {
+          if (!sent && !this.#stopped) this.context.onLinkLost();
+        });
     }
     if (result.metrics) this.#count(micro, result.metrics);
     if (micro === loader.testMicros - 1) this.context.onResult(this.#sum);
