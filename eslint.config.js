@@ -7,6 +7,7 @@ import tseslint from 'typescript-eslint';
 const engine = [
   'client/swarm/**',
   'client/planner/**',
+  'client/partition/**',
   'client/pipeline/**',
   'client/data/**',
   'client/model/**',

@@ -13,7 +13,7 @@ import { browserRandom, browserRandomInt } from './link/random.ts';
 import { SignalingClient, type SignalingState } from './link/signaling-client.ts';
 import { BrowserStorage } from './link/storage.ts';
 import type { Span } from './pipeline/timeline.ts';
-import type { Compute, DeviceInfo, MemoryUse } from './ports/compute.ts';
+import type { Compute, DeviceInfo, LayerState, MemoryUse } from './ports/compute.ts';
 import { makeReport } from './swarm/record/report.ts';
 import type { SwarmSnapshot } from './swarm/record/snapshot.ts';
 import { Swarm } from './swarm/swarm.ts';
@@ -29,6 +29,8 @@ export interface JoinOptions {
   workerUrl: string | URL;
   /** Emulates a device: milliseconds for the whole model's forward of one micro-batch. */
   emulatedMs?: number;
+  /** Tensor bytes that this device may hold; the plan gives it no more. */
+  memoryBytes?: number;
   /** For experiments: milliseconds by which messages of the peer with that name come later. */
   delayMs?: (name: string) => number;
   iceServers?: RTCIceServer[];
@@ -75,6 +77,7 @@ export class Room {
     onStage('Starting the compute device');
     const compute = await openCompute({
       emulatedMs: options.emulatedMs ?? null,
+      memoryBytes: options.memoryBytes ?? null,
       workerUrl: options.workerUrl,
     });
     const server = options.server ?? globalThis.location.origin;
@@ -127,14 +130,22 @@ export class Room {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Asks the room's coordinator for a run. Rejects with a message for people. */
-  start(config: RunConfig): Promise<void> {
-    return this.#swarm.start(config);
+  /**
+   * Asks the room's coordinator for a run. Rejects with a message for people.
+   * @param weights of all layers, where training goes on from them instead of from the seed
+   */
+  start(config: RunConfig, weights: readonly LayerState[] = []): Promise<void> {
+    return this.#swarm.start(config, weights);
   }
 
   /** Ends training at the step it has reached; the model is tested as it is. */
   stop(): void {
     this.#swarm.stop();
+  }
+
+  /** A new plan for everybody who is here now; training goes on from where it is. */
+  replan(): void {
+    this.#swarm.replan();
   }
 
   /** Goes on with the rest after a pause. */

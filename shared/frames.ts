@@ -50,7 +50,7 @@ export class FrameError extends Error {
 
 const KINDS = ['forward', 'backward', 'evaluation', 'blob', 'probe'] as const;
 const MAGIC = 0xe9;
-const PART_HEADER_BYTES = 40;
+export const PART_HEADER_BYTES = 40;
 const BLOB_HEADER_BYTES = 16;
 const PROBE_HEADER_BYTES = 12;
 

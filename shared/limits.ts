@@ -87,7 +87,21 @@ export const LIMITS = {
     batch: 8192,
     microBatches: 64,
     layers: 256,
+    /** Nodes of a model's graph: a layer is up to three. */
+    nodes: 768,
     units: 65_536,
+    /** Height or width of a window, a stride, a multiplier. */
+    extent: 1024,
+    /** The importance of units is measured on one micro-batch of every so many steps. */
+    importanceEverySteps: 8,
+    /** Scores in one message. */
+    scoresSent: 8192,
+    /** Steps before a run that began with given weights is planned anew by the importance that they showed. */
+    profilingSteps: 32,
+    /** Unit spaces up to this size are ordered by importance; a plan must fit a control message. */
+    orderedUnits: 4096,
+    /** Units in all orders of a plan together; beyond that, spaces keep the model's order. Three bytes each on the wire. */
+    unitsInOrders: 32_768,
     parameters: 512 * 1024 * 1024,
     layerNameChars: 64,
     profileTimeoutMs: 60_000,

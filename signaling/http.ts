@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import sirv, { type RequestHandler } from 'sirv';
-import { isDataPath, sendData, type DataServed } from './data-sets.ts';
+import { MissingDataSet } from './data-files.ts';
+import type { DataSets } from './data-sets.ts';
 
 const HEADERS: [name: string, value: string][] = [
   [
@@ -25,13 +26,13 @@ const HEADERS: [name: string, value: string][] = [
 export interface HttpOptions {
   /** Where the built page lies. */
   pageDir: string;
-  served: DataServed;
+  data: DataSets;
   /** Answers in JSON, by path. */
   api: Record<string, () => unknown>;
 }
 
 /** Serves the page, the data sets and the few JSON answers. */
-export function createHttpHandler({ pageDir, served, api }: HttpOptions): RequestListener {
+export function createHttpHandler({ pageDir, data, api }: HttpOptions): RequestListener {
   // `dev` looks at the disk each time: a rebuild while the server runs is never served with the old lengths.
   const page = sirv(pageDir, { dev: true, etag: true });
   return (request, response) => {
@@ -42,8 +43,10 @@ export function createHttpHandler({ pageDir, served, api }: HttpOptions): Reques
       sendText(response, 405, 'Only GET and HEAD are understood here.');
     } else if (Object.hasOwn(api, path)) {
       sendJson(response, api[path]());
-    } else if (isDataPath(path)) {
-      void sendData(request, response, path, served).catch((error: unknown) => fail(response, error));
+    } else if (data.has(path)) {
+      void data.send(request, response, path).catch((error: unknown) => fail(response, error));
+    } else if (path.startsWith('/data/')) {
+      sendText(response, 404, 'The server has no data set of that name.');
     } else {
       sendPage(page, request, response, path);
     }
@@ -77,6 +80,10 @@ function fail(response: ServerResponse, error: unknown): void {
   }
   for (const name of ['Content-Length', 'Content-Range', 'Cache-Control', 'ETag'])
     response.removeHeader(name);
+  if (error instanceof MissingDataSet) {
+    sendText(response, 404, error.message);
+    return;
+  }
   sendText(
     response,
     500,

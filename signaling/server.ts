@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Server, type Socket } from 'socket.io';
 import { LIMITS } from '../shared/limits.ts';
 import { localAddress, originOf, reachableAddresses } from './addresses.ts';
+import { DataSets } from './data-sets.ts';
 import { createHttpHandler } from './http.ts';
 import { Refusals, type Refusal } from './refusals.ts';
 import { Rooms } from './rooms.ts';
@@ -15,6 +16,8 @@ export interface ServerOptions {
   host?: string;
   /** The built page; by default `dist/` of this project. */
   pageDir?: string;
+  /** Where Fashion-MNIST lies; by default where Debian's package puts it. */
+  fashionDir?: string;
   /** With a certificate the server speaks https. */
   certificate?: { key: string; cert: string };
   /** Stricter or looser limits than LIMITS.signaling, for tests. */
@@ -54,7 +57,7 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
   const rooms = new Rooms<Socket>({ now: () => performance.now() });
   const refusals = new Refusals();
   const relayed: Relayed = { signals: 0, bytes: 0, largestBytes: 0 };
-  const served = { requests: 0, bytes: 0 };
+  const data = new DataSets(options.fashionDir);
   const scheme = certificate ? 'https' : 'http';
 
   const stats = (): ServerStats => ({
@@ -62,14 +65,14 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
     ...rooms.counts(),
     sockets: io.engine.clientsCount,
     relayed: { ...relayed },
-    data: { ...served },
+    data: { ...data.served },
     refused: refusals.toJSON(),
   });
   // Asked each time: a laptop changes networks while the server runs.
   const lanUrls = () => reachableAddresses(host).map((address) => originOf(scheme, address, port));
   const handler = createHttpHandler({
     pageDir,
-    served,
+    data,
     api: {
       '/healthz': () => ({ ok: true }),
       '/api/stats': stats,

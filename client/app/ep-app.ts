@@ -78,13 +78,13 @@ export class EpApp extends LitElement {
   #go({ code, secret }: Pick<Visit, 'code' | 'secret'>, name: string): void {
     rememberName(name);
     this.name = name;
-    const visit = { code, secret, name, emulatedMs: null, delay: null, auto: false };
+    const visit = { code, secret, name, emulatedMs: null, memoryBytes: null, delay: null, auto: false };
     history.pushState(null, '', secret === null ? `/r/${code}` : roomPath(code, secret));
     void this.#join(visit);
   }
 
   async #join(visit: Visit): Promise<void> {
-    const { code, emulatedMs, delay } = visit;
+    const { code, emulatedMs, memoryBytes, delay } = visit;
     this.visit = visit;
     this.problem = null;
     this.stage = 'Starting';
@@ -95,6 +95,7 @@ export class EpApp extends LitElement {
         workerUrl: WORKER_URL,
         onStage: (stage) => (this.stage = stage),
         ...(emulatedMs !== null && { emulatedMs }),
+        ...(memoryBytes !== null && { memoryBytes }),
         ...(delay !== null && { delayMs: delayOf(delay) }),
       });
       this.dispatchEvent(new CustomEvent('ep-joined', { detail: this.room }));

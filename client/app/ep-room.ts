@@ -1,6 +1,7 @@
 import { css, html, LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import type { RunConfig } from '../../shared/schema/config.ts';
+import type { Plan } from '../../shared/schema/plan.ts';
 import type { RoomSnapshot } from '../room.ts';
 import './ep-chart.ts';
 import './ep-events.ts';
@@ -9,7 +10,9 @@ import './ep-peers.ts';
 import './ep-plan.ts';
 import './ep-results.ts';
 import './ep-run-form.ts';
+import type { WantedRun } from './ep-run-settings.ts';
 import './ep-run-status.ts';
+import { missingData } from './missing-data.ts';
 import { RoomController, type RoomLike } from './room-controller.ts';
 import { missingNote, startBlocker } from './room-view.ts';
 import { sharedStyles } from './styles.ts';
@@ -96,6 +99,7 @@ export class EpRoom extends LitElement {
               .note=${missingNote(snapshot)}
               .refusal=${this.refusal}
               .alone=${roster.length === 0}
+              .peers=${snapshot.peers.length}
               @ep-start=${this.#onStart}
               @ep-stop=${() => this.room.stop()}
               @ep-go-on=${() => this.room.goOn()}
@@ -103,7 +107,7 @@ export class EpRoom extends LitElement {
             ${run.final && run.phase === 'finished' ? this.#results(snapshot) : nothing}
           </section>
           ${steps.length > 0 ? html`<ep-chart class="box" .steps=${steps}></ep-chart>` : nothing}
-          ${run.plan ? html`<ep-plan class="box" .snapshot=${snapshot} .plan=${run.plan}></ep-plan>` : nothing}
+          ${run.plan && run.config ? this.#plan(snapshot, run.plan, run.config) : nothing}
         </div>
         <div class="column ${roster.length > 0 ? 'shared' : ''}">
           <ep-invite class="box" .code=${snapshot.code} .secret=${this.secret}></ep-invite>
@@ -125,10 +129,16 @@ export class EpRoom extends LitElement {
     return html`<ep-results .room=${this.room} .final=${run.final}></ep-results>`;
   }
 
-  async #onStart({ detail }: CustomEvent<RunConfig>): Promise<void> {
+  #plan(snapshot: RoomSnapshot, plan: Plan, config: RunConfig) {
+    return html`<ep-plan class="box" .snapshot=${snapshot} .plan=${plan} .config=${config}></ep-plan>`;
+  }
+
+  async #onStart({ detail }: CustomEvent<WantedRun>): Promise<void> {
     this.refusal = '';
     try {
-      await this.room.start(detail);
+      const missing = await missingData(detail.config.task);
+      if (missing !== null) throw new Error(missing);
+      await this.room.start(detail.config, detail.weights);
     } catch (error) {
       this.refusal = error instanceof Error ? error.message : String(error);
     }

@@ -1,16 +1,12 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
-import { LIMITS } from '../../shared/limits.ts';
-import type { RunConfig } from '../../shared/schema/config.ts';
 import type { Phase } from '../../shared/schema/control.ts';
-import { runConfig } from '../defaults.ts';
+import './ep-run-settings.ts';
+import type { EpRunSettings } from './ep-run-settings.ts';
 import { isRunning } from './room-view.ts';
 import { sharedStyles } from './styles.ts';
 
-const OPTIMIZERS = ['adam', 'momentum', 'sgd'] as const;
-const DEFAULTS = runConfig();
-
-/** Start, Stop, Go on, and the settings of the next run. */
+/** Start, Stop, Go on, and the settings of the next run. `ep-start` carries a WantedRun. */
 @customElement('ep-run-form')
 export class EpRunForm extends LitElement {
   static override styles = [
@@ -19,19 +15,6 @@ export class EpRunForm extends LitElement {
       form {
         display: grid;
         gap: 0.5rem;
-      }
-      .fields {
-        display: grid;
-        grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr));
-        gap: 0.75rem;
-        padding-bottom: 0.5rem;
-      }
-      label {
-        align-content: end;
-      }
-      input,
-      select {
-        width: 100%;
       }
     `,
   ];
@@ -46,13 +29,16 @@ export class EpRunForm extends LitElement {
   @property() refusal = '';
   /** Whether nobody else is in the room. */
   @property({ type: Boolean }) alone = false;
-  /** The optimizer chosen: the default of the learning rate hangs on it. */
-  @state() private optimizer = DEFAULTS.optimizer.kind;
-  @query('form') private form!: HTMLFormElement;
+  /** How many peers are here. */
+  @property({ type: Number }) peers = 1;
+  /** What is wrong with the settings. */
+  @state() private problem = '';
+  @query('details') private details!: HTMLDetailsElement;
+  @query('ep-run-settings') private settings!: EpRunSettings;
 
   protected override render() {
     const running = isRunning(this);
-    return html`<form @submit=${this.#start}>
+    return html`<form @submit=${this.#onSubmit}>
       <div class="row">
         ${
           this.phase === 'paused'
@@ -80,70 +66,41 @@ export class EpRunForm extends LitElement {
         <span id="why" class="muted small">${this.blocker || this.#hint()}</span>
       </div>
       ${this.note ? html`<p class="notice small">${this.note}</p>` : nothing}
-      <div role="alert">${this.refusal ? html`<p class="notice bad">${this.refusal}</p>` : nothing}</div>
+      <div role="alert">${this.#complaint()}</div>
       <details ?hidden=${running}>
         <summary>Settings</summary>
-        ${this.#fields()}
+        <ep-run-settings .peers=${this.peers} @ep-submit=${this.#start}></ep-run-settings>
       </details>
     </form>`;
+  }
+
+  #complaint() {
+    const complaint = this.problem || this.refusal;
+    return complaint ? html`<p class="notice bad">${complaint}</p>` : nothing;
   }
 
   #hint(): string {
     return this.alone ? 'You are alone here: this device would train the whole model.' : '';
   }
 
-  #fields() {
-    const { steps, batch, microBatches, seed } = DEFAULTS;
-    const { learningRate } = runConfig({ optimizer: this.optimizer }).optimizer;
-    return html`<div class="fields">
-      ${this.#number('Steps', 'steps', steps, 1, LIMITS.run.steps)}
-      ${this.#number('Samples per step', 'batch', batch, 1, LIMITS.run.batch)}
-      ${this.#number('Micro-batches', 'microBatches', microBatches, 1, LIMITS.run.microBatches)}
-      <label>
-        Optimizer
-        <select name="optimizer" @change=${this.#onOptimizer}>
-          ${OPTIMIZERS.map((kind) => html`<option ?selected=${kind === this.optimizer}>${kind}</option>`)}
-        </select>
-      </label>
-      <label>
-        Learning rate
-        <input name="learningRate" type="number" step="any" max="100" placeholder=${learningRate} />
-      </label>
-      ${this.#number('Seed', 'seed', seed, 0, 0x7fffffff)}
-      <label>
-        If a peer leaves
-        <select name="onDeparture">
-          <option value="ask">pause</option>
-          <option value="continue">go on</option>
-        </select>
-      </label>
-    </div>`;
-  }
-
-  #number(label: string, name: string, value: number, min: number, max: number) {
-    return html`<label>
-      ${label}
-      <input name=${name} type="number" inputmode="numeric" required min=${min} max=${max} value=${value} />
-    </label>`;
-  }
-
-  #onOptimizer(event: Event): void {
-    this.optimizer = (event.target as HTMLSelectElement).value as (typeof OPTIMIZERS)[number];
-  }
-
-  #start(event: SubmitEvent): void {
+  #onSubmit(event: SubmitEvent): void {
     event.preventDefault();
-    const data = Object.fromEntries(new FormData(this.form)) as Record<string, string>;
-    const config = runConfig({
-      steps: Number(data.steps),
-      batch: Number(data.batch),
-      microBatches: Number(data.microBatches),
-      optimizer: this.optimizer,
-      ...(data.learningRate !== '' && { learningRate: Number(data.learningRate) }),
-      seed: Number(data.seed),
-      onDeparture: data.onDeparture as RunConfig['onDeparture'],
-    });
-    this.dispatchEvent(new CustomEvent('ep-start', { detail: config }));
+    void this.#start();
+  }
+
+  async #start(): Promise<void> {
+    if (this.blocker !== '') return;
+    if (!this.settings.isValid) {
+      this.details.open = true;
+      this.settings.reportValidity();
+      return;
+    }
+    this.problem = '';
+    try {
+      this.dispatchEvent(new CustomEvent('ep-start', { detail: await this.settings.wanted() }));
+    } catch (error) {
+      this.problem = error instanceof Error ? error.message : String(error);
+    }
   }
 
   #dispatch(type: string): void {

@@ -13,6 +13,8 @@ export interface Visit {
   name: string | null;
   /** Milliseconds for the whole model's forward of one micro-batch. */
   emulatedMs: number | null;
+  /** What the tensors of this device may take. */
+  memoryBytes: number | null;
   delay: Delay | null;
   /** Joins without asking. */
   auto: boolean;
@@ -22,8 +24,9 @@ export interface Visit {
 export type PageUrl = { visit: Visit | null; problem: null } | { visit: null; problem: string };
 
 const MAX_MS = 600_000;
+const MAX_MEMORY_BYTES = 1e15;
 
-/** Reads the page's own address, such as `/r/CODE?name=peer%201&device-ms=200&delay=peer%202:80&auto=1#SECRET`. */
+/** Reads the page's own address, such as `/r/CODE?name=peer%201&device-ms=200&memory-mb=64&delay=peer%202:80&auto=1#SECRET`. */
 export function readPageUrl(href: string): PageUrl {
   const url = new URL(href, 'http://room.invalid');
   if (!url.pathname.startsWith('/r/')) return { visit: null, problem: null };
@@ -34,6 +37,7 @@ export function readPageUrl(href: string): PageUrl {
         ...readRoom(url),
         name: readName(searchParams.get('name')),
         emulatedMs: readEmulatedMs(searchParams.get('device-ms')),
+        memoryBytes: readMemoryBytes(searchParams.get('memory-mb')),
         delay: readDelay(searchParams.get('delay')),
         auto: readAuto(searchParams.get('auto')),
       },
@@ -94,6 +98,15 @@ function readEmulatedMs(text: string | null): number | null {
   const ms = readMs(text);
   if (ms === null || ms === 0) throw new Error(complain('device-ms', text, 'device-ms=200'));
   return ms;
+}
+
+function readMemoryBytes(text: string | null): number | null {
+  if (text === null) return null;
+  const bytes = /^\s*\d+(\.\d+)?\s*$/.test(text) ? Math.round(Number(text) * 1e6) : 0;
+  if (bytes >= 1 && bytes <= MAX_MEMORY_BYTES) return bytes;
+  throw new Error(
+    `The address says memory-mb=${text}, which is no size in MB (above 0, at most ${MAX_MEMORY_BYTES / 1e6}): write it like memory-mb=64.`,
+  );
 }
 
 function readDelay(text: string | null): Delay | null {

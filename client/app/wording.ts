@@ -7,6 +7,13 @@ export const count = (value: number): string => numbers.format(value);
 /** A share 0..1 as a percentage. */
 export const percent = (share: number, digits = 0): string => `${(100 * share).toFixed(digits)}%`;
 
+/** A size in decimal units, such as `3.1 MB`. */
+export function bytes(value: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, value)) / 3)));
+  return `${(value / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
+}
+
 /** A time ahead, roughly, such as `2 min 10 s`. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));

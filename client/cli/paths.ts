@@ -1,6 +1,8 @@
 import { accessSync, constants, statSync, type Stats } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { FlagError } from '../../shared/flags.ts';
+import type { RunConfig } from '../../shared/schema/config.ts';
+import { FASHION_PACKAGE, hasFashion } from '../../signaling/data-files.ts';
 import { BrowserError, findChromium } from './chromium.ts';
 
 /** Before a run that may take an hour: can its report be written? Throws a FlagError. */
@@ -50,6 +52,14 @@ export function checkBrowser(path: string): void {
     if (error instanceof BrowserError) throw new FlagError(error.message);
     throw error;
   }
+}
+
+/** Is the data set on this machine? Throws a FlagError. */
+export function checkDataSet(task: RunConfig['task'], fashionDir?: string): void {
+  if (task !== 'fashion' || hasFashion(fashionDir)) return;
+  throw new FlagError(
+    `--task fashion needs Debian's package ${FASHION_PACKAGE}: apt-get install ${FASHION_PACKAGE}.`,
+  );
 }
 
 function statOf(path: string): Stats | null {

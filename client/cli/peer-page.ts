@@ -1,9 +1,10 @@
-import type { Page } from 'playwright-core';
+import type { JSHandle, Page } from 'playwright-core';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { Report } from '../../shared/schema/report.ts';
 import type { Automation } from '../app/main.ts';
 import type { ModelArtifacts } from '../engine/assemble.ts';
 import type { Span } from '../pipeline/timeline.ts';
+import type { LayerState } from '../ports/compute.ts';
 import type { RoomSnapshot } from '../room.ts';
 import type { PeerBrowser } from './peer-browser.ts';
 import { TimeoutError, within } from './wait.ts';
@@ -67,21 +68,26 @@ export class PeerPage {
     return this.#ask(() => this.page.evaluate(() => window.edgepipe!.room!.snapshot()));
   }
 
-  /** Presses Start. Rejects with the room's answer where it refuses. */
-  async start(config: RunConfig): Promise<void> {
-    const refusal = await this.#ask(
-      () =>
-        this.page.evaluate(
-          (chosen) =>
-            window.edgepipe!.room!.start(chosen).then(
-              () => null,
-              (error: unknown) => (error instanceof Error ? error.message : String(error)),
-            ),
-          config,
-        ),
-      60_000,
-    );
-    if (refusal !== null) throw new PeerPageError(refusal);
+  /** Presses Start, with weights to begin with where there are any. Rejects with the room's answer where it refuses. */
+  async start(config: RunConfig, weights?: readonly LayerState[] | null): Promise<void> {
+    const held = await this.#bring(weights ?? []);
+    try {
+      const refusal = await this.#ask(
+        () =>
+          this.page.evaluate(
+            ([chosen, states]) =>
+              window.edgepipe!.room!.start(chosen, states).then(
+                () => null,
+                (error: unknown) => (error instanceof Error ? error.message : String(error)),
+              ),
+            [config, held] as const,
+          ),
+        60_000,
+      );
+      if (refusal !== null) throw new PeerPageError(refusal);
+    } finally {
+      await held.dispose().catch(() => undefined);
+    }
   }
 
   stop(): Promise<void> {
@@ -142,6 +148,40 @@ export class PeerPage {
     return this.complaints.map((complaint) => `  ${this.name}: ${complaint}`).join('\n');
   }
 
+  /** Copies weights into the page. Whoever asked for them disposes of them. */
+  async #bring(weights: readonly LayerState[]): Promise<JSHandle<LayerState[]>> {
+    const outline = weights.map(({ layer, updates, parameters }) => ({
+      layer,
+      updates,
+      parameters: parameters.map(({ name, shape }) => ({ name, shape })),
+    }));
+    const held = await this.#ask(() =>
+      this.page.evaluateHandle(
+        (layers) =>
+          layers.map(({ parameters, ...layer }): LayerState => {
+            const size = (shape: number[]) => shape.reduce((product, extent) => product * extent, 1);
+            const empty = parameters.map((array) => ({
+              ...array,
+              data: new Float32Array(size(array.shape)),
+            }));
+            return { ...layer, parameters: empty, optimizer: [] };
+          }),
+        outline,
+      ),
+    );
+    for (const [i, { parameters }] of weights.entries()) {
+      for (const [j, { data }] of parameters.entries()) {
+        const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+        // In slices: one message of automation cannot carry a large model.
+        for (let start = 0; start < bytes.length; start += SLICE_BYTES) {
+          const encoded = bytes.subarray(start, start + SLICE_BYTES).toString('base64');
+          await this.#ask(() => held.evaluate(fill, [i, j, start, encoded] as const));
+        }
+      }
+    }
+    return held;
+  }
+
   async #ask<T>(question: () => Promise<T>, timeoutMs = ANSWER_MS): Promise<T> {
     this.#assertHere();
     try {
@@ -170,6 +210,16 @@ export class PeerPage {
     this.complaints.push(text.replaceAll(/\s+/g, ' ').slice(0, 300));
     if (this.complaints.length > COMPLAINTS_KEPT) this.complaints.shift();
   }
+}
+
+/** Runs in the page. */
+function fill(
+  states: LayerState[],
+  [i, j, start, encoded]: readonly [layer: number, array: number, start: number, encoded: string],
+): void {
+  const { data } = states[i].parameters[j];
+  const bytes = Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0));
+  new Uint8Array(data.buffer).set(bytes, start);
 }
 
 const isTimeout = (error: unknown): boolean => error instanceof Error && error.name === 'TimeoutError';

@@ -6,6 +6,7 @@ import type { Phase } from '../../shared/schema/control.ts';
 import type { Report } from '../../shared/schema/report.ts';
 import { startServer, type RunningServer } from '../../signaling/server.ts';
 import type { ModelArtifacts } from '../engine/assemble.ts';
+import type { LayerState } from '../ports/compute.ts';
 import type { RoomSnapshot } from '../room.ts';
 import { findOrInstallChromium } from './chromium.ts';
 import type { LinkDelay } from './lists.ts';
@@ -25,6 +26,8 @@ export interface RigOptions {
   isolate?: boolean;
   /** Emulated devices: milliseconds for the whole model's forward of one micro-batch, one per peer. */
   deviceMs?: readonly number[] | null;
+  /** What the tensors of each peer may take. */
+  memoryBytes?: readonly number[] | null;
   delays?: readonly LinkDelay[];
   /** 0, the default: any free one. */
   port?: number;
@@ -122,9 +125,9 @@ export class SwarmRig {
     }
   }
 
-  /** Presses Start on the page that is followed. */
-  async start(config: RunConfig): Promise<void> {
-    await this.#first((peer) => peer.start(config));
+  /** Presses Start on the page that is followed; training begins with the weights, where there are any. */
+  async start(config: RunConfig, weights?: readonly LayerState[] | null): Promise<void> {
+    await this.#first((peer) => peer.start(config, weights));
   }
 
   /** The room as a surviving page sees it. */
@@ -200,10 +203,11 @@ export class SwarmRig {
   }
 
   #urlOf(number: number): string {
-    const { deviceMs, delays = [] } = this.options;
+    const { deviceMs, memoryBytes, delays = [] } = this.options;
     const url = new URL(this.link());
     url.searchParams.set('name', `peer ${number}`);
     if (deviceMs) url.searchParams.set('device-ms', String(deviceMs[number - 1]));
+    if (memoryBytes) url.searchParams.set('memory-mb', String(memoryBytes[number - 1] / 1e6));
     const late = delays
       .filter(({ a, b }) => a === number || b === number)
       .map(({ a, b, ms }) => `peer ${a === number ? b : a}:${ms}`);

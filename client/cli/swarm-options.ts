@@ -14,15 +14,23 @@ import { complaint } from '../../shared/schema/common.ts';
 import { OptimizerSchema, RunConfigSchema, type RunConfig } from '../../shared/schema/config.ts';
 import { DeviceSchema } from '../../shared/schema/control.ts';
 import { runConfig } from '../defaults.ts';
-import { modelShapes } from '../model/shapes.ts';
+import { gridComplaint, gridText, readGrid } from '../grid.ts';
+import { modelGraph, sizeOf } from '../model/graph.ts';
+import { layerStates } from '../model/import-model.ts';
+import type { LayerState } from '../ports/compute.ts';
+import { TASKS } from '../data/tasks.ts';
 import { readDelays, readPerPeer, type LinkDelay } from './lists.ts';
-import { checkBrowser, checkReportFile, checkSaveDir } from './paths.ts';
+import { isModelFile, readModelFile } from './model-input.ts';
+import { checkBrowser, checkDataSet, checkReportFile, checkSaveDir } from './paths.ts';
 import { rangeOf } from './ranges.ts';
+import { DEFAULT_PEERS, DEFAULT_TIMEOUT_SECONDS } from './swarm-help.ts';
 
 /** What one `npm run swarm` does. */
 export interface SwarmOptions {
   peers: number;
   config: RunConfig;
+  /** What the run begins with, where the model came with weights. */
+  weights: LayerState[] | null;
   /** Where the report goes. */
   report: string | null;
   /** The directory for the trained model. */
@@ -31,6 +39,8 @@ export interface SwarmOptions {
   isolate: boolean;
   /** Emulated devices: milliseconds, one per peer. */
   deviceMs: number[] | null;
+  /** Budgets for tensors, one per peer. */
+  memoryBytes: number[] | null;
   delays: LinkDelay[];
   watch: boolean;
   /** 0: any free one. */
@@ -43,8 +53,11 @@ export type ParsedSwarmOptions = { ok: true; options: SwarmOptions } | { ok: fal
 
 const FLAGS = {
   peers: { example: '--peers 4' },
-  task: { example: '--task mnist' },
-  model: { example: '--model mlp' },
+  task: { example: '--task fashion' },
+  model: { example: '--model cnn' },
+  partition: { example: '--partition hybrid' },
+  grid: { example: '--grid 2x2' },
+  shares: { example: '--shares measured' },
   steps: { example: '--steps 600' },
   batch: { example: '--batch 128' },
   'micro-batches': { example: '--micro-batches 4' },
@@ -57,6 +70,7 @@ const FLAGS = {
   browser: { example: '--browser /usr/bin/chromium' },
   isolate: { example: '--isolate', isSwitch: true },
   'device-ms': { example: '--device-ms 200,200,400,100' },
+  'memory-mb': { example: '--memory-mb 64,64,128,32' },
   delay: { example: '--delay 1-2:80,1-3:20' },
   watch: { example: '--watch', isSwitch: true },
   port: { example: '--port 8081' },
@@ -65,41 +79,12 @@ const FLAGS = {
 } satisfies Record<string, FlagSpec>;
 type Flag = keyof typeof FLAGS;
 
-const DEFAULT_PEERS = 4;
-const DEFAULT_TIMEOUT_SECONDS = 3600;
 const DAY_SECONDS = 86_400;
+const MEMORY_MB = { min: 0, max: 1e9, aboveMin: true };
 
-const { steps, batch, microBatches, seed, task } = RunConfigSchema.entries;
+const { steps, batch, microBatches, seed, task, partition, shares } = RunConfigSchema.entries;
 const optimizers = OptimizerSchema.entries;
 const defaults = runConfig();
-
-export const SWARM_HELP = `Trains one neural network in several real browsers, which join a room as people do.
-
-  npm run swarm -- [flags]
-
-  --peers N            browsers, 1 to ${LIMITS.room.peers} (${DEFAULT_PEERS})
-  --task T             ${task.options.join(', ')} (${defaults.task})
-  --model M            mlp, or mlp:512-256 with the widths of its hidden layers (mlp)
-  --steps N            optimizer steps (${defaults.steps})
-  --batch N            samples per optimizer step (${defaults.batch})
-  --micro-batches M    micro-batches per step; the batch divides by it (${defaults.microBatches})
-  --optimizer O        ${optimizers.kind.options.join(', ')} (${defaults.optimizer.kind})
-  --learning-rate X    (what suits the optimizer: ${defaults.optimizer.learningRate} for ${defaults.optimizer.kind})
-  --decay D            ${optimizers.decay.options.join(', ')}: of the learning rate over the run (${defaults.optimizer.decay})
-  --seed N             of the initial weights and the order of samples (${defaults.seed})
-  --report FILE        writes the report of the run, JSON
-  --save DIR           writes the trained model as a tfjs LayersModel: model.json, weights.bin
-  --browser PATH       the Chromium or Chrome to use (the one that is installed)
-  --isolate            one browser process per peer (one page per peer)
-  --device-ms LIST     emulates devices: milliseconds for the whole model's forward of one micro-batch,
-                       one number per peer, or one for all: 200,200,400,100
-  --delay LIST         makes links slower: peer-peer:milliseconds each way, or one number for all: 1-2:80,1-3:20
-  --watch              lets phones and laptops join: prints the room's address and waits for Enter
-  --port N             port of the signaling server (any free one)
-  --timeout SECONDS    gives up after this long (${DEFAULT_TIMEOUT_SECONDS})
-  --help, -h           show this
-`;
-
 /** Reads the command line; what is wrong with it is one line that names the flag and the remedy. */
 export function parseSwarmOptions(args: readonly string[]): ParsedSwarmOptions {
   try {
@@ -122,9 +107,12 @@ function optionsOf(given: GivenFlags<Flag>): SwarmOptions {
     read(flag, (text) => readWhole(flag, text, range, FLAGS[flag].example));
 
   const peers = whole('peers', { min: 1, max: LIMITS.room.peers }) ?? DEFAULT_PEERS;
+  const { config, weights } = configOf(given, whole);
+  const watch = given.has('watch');
   const options: SwarmOptions = {
     peers,
-    config: configOf(given, whole),
+    config,
+    weights,
     report: textOf('report'),
     save: textOf('save'),
     browser: textOf('browser'),
@@ -132,13 +120,20 @@ function optionsOf(given: GivenFlags<Flag>): SwarmOptions {
     deviceMs: read('device-ms', (text) =>
       readPerPeer('device-ms', text, peers, { ...rangeOf(DeviceSchema.entries.emulatedMs), aboveMin: true }),
     ),
+    memoryBytes:
+      read('memory-mb', (text) => readPerPeer('memory-mb', text, peers, MEMORY_MB))?.map((mb) =>
+        Math.ceil(mb * 1e6),
+      ) ?? null,
     delays: read('delay', (text) => readDelays('delay', text, peers)) ?? [],
-    watch: given.has('watch'),
+    watch,
     port: read('port', (text) => readPort(text)) ?? 0,
     timeoutSeconds: whole('timeout', { min: 1, max: 7 * DAY_SECONDS }) ?? DEFAULT_TIMEOUT_SECONDS,
     help,
   };
+  // Others may come in where somebody watches.
+  if (config.grid && !watch) checkPeers(config.grid, peers);
   if (!help) {
+    checkDataSet(config.task);
     if (options.report !== null) checkReportFile(options.report);
     if (options.save !== null) checkSaveDir(options.save);
     if (options.browser !== null) checkBrowser(options.browser);
@@ -149,13 +144,16 @@ function optionsOf(given: GivenFlags<Flag>): SwarmOptions {
 function configOf(
   given: GivenFlags<Flag>,
   whole: (flag: Flag, range: { min: number; max: number }) => number | null,
-): RunConfig {
+): Pick<SwarmOptions, 'config' | 'weights'> {
   const textOf = (flag: Flag) => given.get(flag) as string | undefined;
   const choice = <T extends string>(flag: Flag, choices: readonly T[]) => {
     const text = textOf(flag);
     return text === undefined ? null : readChoice(flag, text, choices);
   };
-  const taskName = choice('task', task.options);
+  const taskName = choice('task', task.options) ?? defaults.task;
+  const cut = { partition: choice('partition', partition.options), shares: choice('shares', shares.options) };
+  const gridGiven = textOf('grid');
+  const grid = gridGiven === undefined ? null : flagged('grid', ' ', () => readGrid(gridGiven));
   const optimizer = choice('optimizer', optimizers.kind.options);
   const rate = textOf('learning-rate');
   const decay = choice('decay', optimizers.decay.options);
@@ -170,14 +168,19 @@ function configOf(
         ? null
         : readNumber('learning-rate', rate, rateRange, FLAGS['learning-rate'].example),
   };
-  const config = asFlagError('model', () => {
+  const text = textOf('model');
+  const { config, weights } = flagged('model', ': ', () => {
+    const imported = text !== undefined && isModelFile(text) ? readModelFile(text, sizesOf(taskName)) : null;
+    const model = imported?.model ?? text ?? null;
     const made = runConfig({
-      ...present({ ...numbers, task: taskName, optimizer, decay, model: textOf('model') ?? null }),
+      ...present({ ...numbers, ...cut, task: taskName, grid, optimizer, decay, model }),
       onDeparture: 'continue',
     });
-    modelShapes(made.model);
-    return made;
+    modelGraph(made.model);
+    return { config: made, weights: imported?.weights ? layerStates(imported.weights) : null };
   });
+  const misfit = gridComplaint(config);
+  if (misfit !== null) throw new FlagError(`--partition ${config.partition} --grid ${misfit}.`);
   if (config.batch % config.microBatches !== 0) {
     const fitting = config.microBatches * Math.max(1, Math.floor(config.batch / config.microBatches));
     throw new FlagError(
@@ -187,7 +190,7 @@ function configOf(
   }
   const checked = v.safeParse(RunConfigSchema, config);
   if (!checked.success) throw new FlagError(`This run is not possible: ${complaint(checked.issues)}.`);
-  return checked.output;
+  return { config: checked.output, weights };
 }
 
 /** Without what was not given, so that defaults apply. */
@@ -197,10 +200,22 @@ function present<T extends object>(choices: T): { [K in keyof T]?: NonNullable<T
   };
 }
 
-function asFlagError<T>(flag: Flag, make: () => T): T {
+/** What `make` throws, with the flag before it. */
+function flagged<T>(flag: Flag, separator: string, make: () => T): T {
   try {
     return make();
   } catch (error) {
-    throw new FlagError(`--${flag}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new FlagError(`--${flag}${separator}${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+function sizesOf(taskName: RunConfig['task']): { inputs: number; classes: number } {
+  const { inputShape, classes } = TASKS[taskName];
+  return { inputs: sizeOf(inputShape), classes };
+}
+
+function checkPeers(grid: NonNullable<RunConfig['grid']>, peers: number): void {
+  const needed = grid.stages * grid.lanes;
+  if (needed <= peers) return;
+  throw new FlagError(`--grid ${gridText(grid)} needs ${needed} peers, but --peers is ${peers}.`);
 }

@@ -48,7 +48,7 @@ export async function runSwarm(options: SwarmOptions, ports: SwarmRunPorts): Pro
   terminal.line();
 
   const before = rig.server.stats().relayed;
-  await rig.start(config);
+  await rig.start(config, options.weights);
   const narrator = new Narrator(terminal);
   const slowestMs = Math.max(0, ...(options.deviceMs ?? []));
   await rig.waitFor('finished', {

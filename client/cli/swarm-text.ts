@@ -2,7 +2,7 @@ import type { RunConfig } from '../../shared/schema/config.ts';
 import type { Plan } from '../../shared/schema/plan.ts';
 import type { Report } from '../../shared/schema/report.ts';
 import type { ServerStats } from '../../signaling/server.ts';
-import { modelShapes, parameterCount } from '../model/shapes.ts';
+import { overviewOf, type LaneView, type StageView } from '../partition/overview.ts';
 import type { RoomSnapshot } from '../room.ts';
 import { centralities } from '../swarm/membership/centrality.ts';
 import type { PeerView } from '../swarm/record/snapshot.ts';
@@ -23,7 +23,7 @@ export function peersText({ peers, links, term }: RoomSnapshot): string[] {
     name,
     device.browser,
     `${device.backend} (${device.where})`,
-    device.emulatedMs === null ? device.note : `emulated: ${figure(device.emulatedMs)} ms per forward`,
+    about(device),
   ]);
   const lines = table(['peer', 'browser', 'computes on', ''], rows);
   const coordinator = peers.find(({ id }) => id === term?.peer);
@@ -36,30 +36,83 @@ export function peersText({ peers, links, term }: RoomSnapshot): string[] {
   return lines;
 }
 
-/** Who holds what. */
+function about({ emulatedMs, memoryBytes, note }: PeerView['device']): string {
+  return [
+    emulatedMs === null ? note : `emulated: ${figure(emulatedMs)} ms per forward`,
+    memoryBytes === null ? '' : `at most ${bytes(memoryBytes)} of tensors`,
+  ]
+    .filter((part) => part !== '')
+    .join('; ');
+}
+
+/** Who holds what, where lanes exchange, and why. */
 export function planText(plan: Plan, config: RunConfig, peers: readonly PeerView[]): string[] {
-  const shapes = new Map(modelShapes(config.model).map((shape) => [shape.spec.name, shape]));
+  const stages = overviewOf(config.model, plan.stages);
   const nameOf = namesOf(peers);
   const total = plan.predicted.stageMs.reduce((sum, ms) => sum + ms, 0);
-  const rows = plan.stages.map(({ layers, lanes }, i) => {
-    const parameters = layers.reduce((sum, layer) => sum + parameterCount(shapes.get(layer)!), 0);
-    const share = total > 0 ? plan.predicted.stageMs[i] / total : 0;
-    return [
-      String(i + 1),
-      listed(lanes.map(({ peer }) => nameOf(peer))),
-      layers.join(' '),
-      grouped(parameters),
-      percent(share, 0),
-    ];
-  });
-  const lines = table(['stage', 'peer', 'layers', 'parameters', 'predicted share'], rows);
+  const hasLanes = stages.some(({ lanes }) => lanes.length > 1);
+  const rows = stages.flatMap((stage, s) =>
+    stage.lanes.map((lane, l) => [
+      l === 0 ? String(s + 1) : '',
+      nameOf(lane.peer) + (stage.lanes.length > 1 ? roleOf(lane) : ''),
+      heldBy(stage, lane),
+      grouped(lane.parameters),
+      ...(hasLanes ? [percent(lane.share, 0)] : []),
+      l === 0 ? percent(total > 0 ? plan.predicted.stageMs[s] / total : 0, 0) : '',
+    ]),
+  );
+  const shares = hasLanes ? ['of the stage', 'of the step'] : ['predicted share'];
+  const lines = table(
+    ['stage', 'peer', hasLanes ? 'layers and units' : 'layers', 'parameters', ...shares],
+    rows,
+  );
+  lines.push(...exchangesText(stages));
   if (plan.standby.length > 0) {
     const names = plan.standby.map(nameOf).sort(naturally);
     lines.push(`${listed(names)} ${names.length === 1 ? 'stands' : 'stand'} by without a block.`);
   }
   const emulated = isEmulated(peers) ? ` (${EMULATED})` : '';
-  lines.push(`Predicted: ${figure(plan.predicted.stepMs)} ms per step${emulated}.`);
+  lines.push(
+    `Predicted: ${figure(plan.predicted.stepMs)} ms per step${emulated}. ${plan.predicted.why}`.trim(),
+  );
   return lines;
+}
+
+const roleOf = ({ isOwner, isDeputy }: LaneView): string =>
+  isDeputy ? ' (deputy)' : isOwner ? ' (owner)' : '';
+
+/** More than that is told by how many there are. */
+const LAYERS_SHOWN = 6;
+
+function heldBy({ lanes, layers }: StageView, { parts }: LaneView): string {
+  if (lanes.length === 1) return spanned(layers);
+  if (parts.length === 0) return 'nothing';
+  if (parts.length > LAYERS_SHOWN) {
+    const units = parts.reduce((sum, part) => sum + part.units, 0);
+    const all = parts.reduce((sum, part) => sum + part.of, 0);
+    return `${spanned(parts.map(({ layer }) => layer))}, ${grouped(units)} of ${grouped(all)} units`;
+  }
+  return parts.map(({ layer, units, of }) => `${layer} ${units}/${of}`).join('  ');
+}
+
+const spanned = (layers: readonly string[]): string =>
+  layers.length > LAYERS_SHOWN
+    ? `${layers[0]} to ${layers.at(-1)} (${layers.length} layers)`
+    : layers.join(' ');
+
+function exchangesText(stages: readonly StageView[]): string[] {
+  const inner = stages.flatMap((stage, s) => {
+    const counts = new Map<string, number>();
+    for (const { kind } of stage.inner) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    const kinds = [...counts].map(([kind, times]) => (times === 1 ? kind : `${times} x ${kind}`));
+    return kinds.length > 0 ? [`inside stage ${s + 1}: ${kinds.join(', ')}`] : [];
+  });
+  const lanes = stages.some((stage) => stage.lanes.length > 1);
+  const between = stages.flatMap(({ after }, s) =>
+    after && lanes ? [`${s + 1} to ${s + 2}: ${after.kind}`] : [],
+  );
+  const all = [...inner, ...(between.length > 0 ? [`stage ${between.join(', ')}`] : [])];
+  return all.length > 0 ? [`Exchanges ${all.join('; ')}.`] : [];
 }
 
 /** What goes on at this moment, in one line. */
@@ -120,9 +173,11 @@ export function summaryText(report: Report, relayed: Relayed, left: readonly str
 function heldText({ peers, config }: Report): string[] {
   const rows = byName(peers).map((peer) => [
     peer.name,
-    peer.blocks.flatMap(({ layers }) => layers).join(' ') || 'stood by',
+    spanned(peer.blocks.flatMap(({ layers }) => layers)) || 'stood by',
     roughly(parametersOf(peer)),
-    bytes(peer.memory_bytes),
+    peer.budget_bytes === null
+      ? bytes(peer.memory_bytes)
+      : `${bytes(peer.memory_bytes)} of ${bytes(peer.budget_bytes)}`,
     peer.speed === null ? '-' : `${roughly(peer.speed)}${config.emulated ? ' (emulated)' : ''}`,
   ]);
   return table(['peer', 'held', 'parameters', 'most memory', 'operations/s'], rows);

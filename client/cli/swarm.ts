@@ -6,7 +6,8 @@ import { BrowserError } from './chromium.ts';
 import { PeerPageError } from './peer-page.ts';
 import { RigError } from './rig-error.ts';
 import { SwarmRig } from './rig.ts';
-import { parseSwarmOptions, SWARM_HELP, type SwarmOptions } from './swarm-options.ts';
+import { SWARM_HELP } from './swarm-help.ts';
+import { parseSwarmOptions, type SwarmOptions } from './swarm-options.ts';
 import { runSwarm } from './swarm-run.ts';
 import { Terminal } from './terminal.ts';
 import { TimeoutError, within } from './wait.ts';
@@ -23,6 +24,7 @@ async function main(options: SwarmOptions): Promise<number> {
     browser: options.browser,
     isolate: options.isolate,
     deviceMs: options.deviceMs,
+    memoryBytes: options.memoryBytes,
     delays: options.delays,
     port: options.port,
     host: options.watch ? '0.0.0.0' : '127.0.0.1',

@@ -30,22 +30,26 @@ const idx = (file: string, headerBytes: number, itemBytes: number): DataFile => 
   itemBytes,
 });
 
-/** MNIST (LeCun, Cortes, Burges): 28 x 28 grey images of handwritten digits. */
-const MNIST: Task = {
-  name: 'mnist',
+/** 28 x 28 grey images of ten classes: 60,000 for training, 10,000 for the test. */
+const greyImages = (name: string, normalisation: Normalisation): Task => ({
+  name,
   inputShape: [784],
   classes: 10,
-  normalisation: { mean: 0.1307, deviation: 0.3081 },
+  normalisation,
   train: {
     samples: 60_000,
-    sampleFile: idx('mnist/train-images', 16, 784),
-    labelFile: idx('mnist/train-labels', 8, 1),
+    sampleFile: idx(`${name}/train-images`, 16, 784),
+    labelFile: idx(`${name}/train-labels`, 8, 1),
   },
   test: {
     samples: 10_000,
-    sampleFile: idx('mnist/test-images', 16, 784),
-    labelFile: idx('mnist/test-labels', 8, 1),
+    sampleFile: idx(`${name}/test-images`, 16, 784),
+    labelFile: idx(`${name}/test-labels`, 8, 1),
   },
-};
+});
 
-export const TASKS: Readonly<Record<'mnist', Task>> = { mnist: MNIST };
+/** MNIST (LeCun, Cortes, Burges): handwritten digits. Fashion-MNIST (Xiao, Rasul, Vollgraf): articles of clothing. */
+export const TASKS: Readonly<Record<'mnist' | 'fashion', Task>> = {
+  mnist: greyImages('mnist', { mean: 0.1307, deviation: 0.3081 }),
+  fashion: greyImages('fashion', { mean: 0.286, deviation: 0.353 }),
+};

@@ -1,21 +1,32 @@
-import { sizeOf } from '../model/shapes.ts';
+import { widthOf } from '../model/graph.ts';
 import type { BlockSpec, ForwardTask } from '../ports/compute.ts';
 import { assertCount, assertFinite, assertLength } from './checks.ts';
+import { registerWidth } from './matrix.ts';
 
 /** Refuses a task that does not fit the block; `where` names the micro-batch and the layers. */
-export function checkForward(block: BlockSpec, { rows, input, labels }: ForwardTask, where: string): void {
+export function checkForward(
+  block: BlockSpec,
+  { segment, rows, input, labels }: ForwardTask,
+  where: string,
+  endsModel: boolean,
+): void {
   assertCount(rows, 1, `The number of rows of ${where}`);
-  assertLength(input, rows * sizeOf(block.layers[0].inputShape), `Input of ${where}`);
-  const wantsBytes = block.input.kind === 'samples';
-  if (input instanceof Uint8Array !== wantsBytes) {
-    throw new Error(`Input of ${where} should be ${wantsBytes ? 'bytes' : '32-bit numbers'}.`);
+  const held = block.segments.at(segment);
+  if (!held) throw new Error(`There is no segment ${segment} of ${where}.`);
+  const register = held.input;
+  if (register !== null) {
+    if (!input) throw new Error(`Forward of ${where} came without its input.`);
+    assertLength(input, rows * registerWidth(block.registers[register]), `Input of ${where}`);
+    const wantsBytes = block.input.kind === 'samples' && segment === 0;
+    if (input instanceof Uint8Array !== wantsBytes) {
+      throw new Error(`Input of ${where} should be ${wantsBytes ? 'bytes' : '32-bit numbers'}.`);
+    }
+    if (input instanceof Float32Array) assertFinite(input, `Input of ${where}`);
   }
-  if (input instanceof Float32Array) assertFinite(input, `Input of ${where}`);
-  if (!block.head) return;
+  if (!endsModel) return;
   if (!labels) throw new Error(`Forward of ${where} came without labels.`);
   assertLength(labels, rows, `The labels of ${where}`);
-  const [start, end] = block.layers.at(-1)!.units;
-  const wrong = labels.find((label) => label >= end - start);
-  if (wrong !== undefined)
-    throw new Error(`Label ${wrong} of ${where} is not one of ${end - start} classes.`);
+  const classes = widthOf(block.registers[held.ops.at(-1)!.output].shape);
+  const wrong = labels.find((label) => label >= classes);
+  if (wrong !== undefined) throw new Error(`Label ${wrong} of ${where} is not one of ${classes} classes.`);
 }

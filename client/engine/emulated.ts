@@ -1,11 +1,10 @@
 import type { Clock } from '../ports/clock.ts';
 import type * as port from '../ports/compute.ts';
-import { layerKind } from './layers/index.ts';
 import { Queue } from './queue.ts';
 
 /**
- * A device of a given speed on top of a faster one: forward and backward of a block take `emulatedMs` times the
- * block's share of the model in all, for a micro-batch of the block's rows. Real time counts towards it. Evaluation runs
+ * A device of a given speed on top of a faster one: forward and backward of a segment take `emulatedMs` times its
+ * share of the model each, for a micro-batch of the block's rows. Real time counts towards it. Evaluation runs
  * at the device's own speed: nothing is measured by it.
  */
 export class EmulatedCompute implements port.Compute {
@@ -13,7 +12,7 @@ export class EmulatedCompute implements port.Compute {
   private readonly emulatedMs: number;
   private readonly clock: Clock;
   private readonly queue = new Queue();
-  private block: Pick<port.BlockSpec, 'share' | 'rows'> | null = null;
+  private block: Pick<port.BlockSpec, 'segments' | 'rows'> | null = null;
   private readonly rowsOf = new Map<number, number>();
 
   /** `emulatedMs`: milliseconds for the whole model's forward of one micro-batch; the backward is given as much. */
@@ -27,13 +26,11 @@ export class EmulatedCompute implements port.Compute {
     return { ...this.inner.device, emulatedMs: this.emulatedMs };
   }
 
-  /** What the emulated device would measure, where `layers` are the whole model: each layer's share of operations. */
-  profile(layers: port.BlockLayer[]): Promise<port.LayerCost[]> {
-    const operations = layers.map((layer) => layerKind(layer.spec).operations(layer));
-    const all = operations.reduce((sum, count) => sum + count, 0);
-    const costs = layers.map(({ spec }, i) => {
-      const ms = (this.emulatedMs * operations[i]) / all;
-      return { layer: spec.name, forwardMs: ms, backwardMs: ms };
+  /** What the emulated device would measure: each block's share of the model's operations. */
+  profile(blocks: port.BlockSpec[]): Promise<port.BlockCost[]> {
+    const costs = blocks.map(({ segments }) => {
+      const ms = this.emulatedMs * segments.reduce((sum, { share }) => sum + share, 0);
+      return { forwardMs: ms, backwardMs: ms };
     });
     return this.queue.add(() => costs);
   }
@@ -41,15 +38,15 @@ export class EmulatedCompute implements port.Compute {
   load(block: port.BlockSpec, state: port.LayerState[]): Promise<void> {
     return this.queue.add(async () => {
       await this.inner.load(block, state);
-      this.block = { share: block.share, rows: block.rows };
+      this.block = { segments: block.segments, rows: block.rows };
       this.rowsOf.clear();
     });
   }
 
   forward(task: port.ForwardTask): Promise<port.ForwardResult> {
-    const { micro, rows, training } = task;
+    const { segment, micro, rows, training } = task;
     if (!training) return this.queue.add(() => this.inner.forward(task));
-    return this.slowly(rows, async () => {
+    return this.slowly(segment, rows, async () => {
       const result = await this.inner.forward(task);
       this.rowsOf.set(micro, rows);
       return result;
@@ -59,13 +56,15 @@ export class EmulatedCompute implements port.Compute {
   backward(task: port.BackwardTask): Promise<port.BackwardResult> {
     return this.queue.add(() => {
       const rows = this.rowsOf.get(task.micro) ?? 0;
-      this.rowsOf.delete(task.micro);
-      return this.atLeast(this.durationOf(rows), () => this.inner.backward(task));
+      return this.atLeast(this.durationOf(task.segment, rows), () => this.inner.backward(task));
     });
   }
 
   step(task: port.StepTask): Promise<port.StepResult> {
-    return this.queue.add(() => this.inner.step(task));
+    return this.queue.add(() => {
+      this.rowsOf.clear();
+      return this.inner.step(task);
+    });
   }
 
   abandon(): Promise<void> {
@@ -77,6 +76,10 @@ export class EmulatedCompute implements port.Compute {
 
   read(layer: string): Promise<port.LayerState> {
     return this.queue.add(() => this.inner.read(layer));
+  }
+
+  importance(): Promise<port.Importance[]> {
+    return this.queue.add(() => this.inner.importance());
   }
 
   memory(): Promise<port.MemoryUse> {
@@ -91,12 +94,12 @@ export class EmulatedCompute implements port.Compute {
     this.inner.close();
   }
 
-  private slowly<T>(rows: number, work: () => Promise<T>): Promise<T> {
-    return this.queue.add(() => this.atLeast(this.durationOf(rows), work));
+  private slowly<T>(segment: number, rows: number, work: () => Promise<T>): Promise<T> {
+    return this.queue.add(() => this.atLeast(this.durationOf(segment, rows), work));
   }
 
-  private durationOf(rows: number): number {
-    return this.block ? (this.emulatedMs * this.block.share * rows) / this.block.rows : 0;
+  private durationOf(segment: number, rows: number): number {
+    return this.block ? (this.emulatedMs * this.block.segments[segment].share * rows) / this.block.rows : 0;
   }
 
   /** Resolves `ms` after now at the earliest; a failure need not wait. */

@@ -1,31 +1,44 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
+import type { Pass } from './ops/index.ts';
 
-/** What one micro-batch leaves behind between its forward and its backward. */
-export interface Flight {
-  rows: number;
-  /** Input of each layer; the input of a layer is the output of the one before. */
-  inputs: Tensor2D[];
-  /** Output of the last layer, where its backward reads it. */
-  output: Tensor2D | null;
-  /** dLoss/dLogits, at the head. */
-  gradient: Tensor2D | null;
+/** What one micro-batch leaves behind between its passes. */
+export class Flight {
+  /** By register: what later segments or the backward still read. */
+  readonly registers = new Map<number, Tensor2D>();
+  /** By register: dLoss/dRegister, as far as it has come. */
+  readonly gradients = new Map<number, Tensor2D>();
+  /** By op: what its forward put aside. */
+  readonly extras = new Map<string, readonly Tensor2D[]>();
+  /** Segments whose forward has run. */
+  readonly done = new Set<number>();
+
+  constructor(
+    readonly pass: Pass,
+    readonly measure: boolean,
+  ) {}
+
+  get tensors(): Tensor2D[] {
+    return [...this.registers.values(), ...this.gradients.values(), ...[...this.extras.values()].flat()];
+  }
+
+  /** Lets go of a register's numbers. */
+  drop(register: number): void {
+    this.registers.get(register)?.dispose();
+    this.registers.delete(register);
+  }
+
+  dispose(): void {
+    for (const tensor of this.tensors) tensor.dispose();
+    this.registers.clear();
+    this.gradients.clear();
+    this.extras.clear();
+  }
 }
 
-const tensorsOf = (flight: Flight): Tensor2D[] =>
-  [...flight.inputs, flight.output, flight.gradient].filter((tensor) => tensor !== null);
-
-export function disposeFlight(flight: Flight): void {
-  for (const tensor of tensorsOf(flight)) tensor.dispose();
-}
-
-/** The micro-batches between forward and backward, and the most bytes that they held at once. */
+/** The micro-batches between their first and last pass, and the most bytes that they held at once. */
 export class InFlight {
   mostBytes = 0;
   private readonly flights = new Map<number, Flight>();
-
-  has(micro: number): boolean {
-    return this.flights.has(micro);
-  }
 
   get(micro: number): Flight | undefined {
     return this.flights.get(micro);
@@ -33,26 +46,32 @@ export class InFlight {
 
   add(micro: number, flight: Flight): void {
     this.flights.set(micro, flight);
-    const bytes = this.tensors.reduce((sum, tensor) => sum + tensor.size * 4, 0);
+  }
+
+  /** `passing`: tensors that exist besides at this moment. */
+  note(passing: readonly Tensor2D[] = []): void {
+    const counted = new Set<object>();
+    let bytes = 0;
+    for (const tensor of [...this.tensors, ...passing]) {
+      // Several handles on one array of numbers count once.
+      if (counted.has(tensor.dataId)) continue;
+      counted.add(tensor.dataId);
+      bytes += tensor.size * 4;
+    }
     this.mostBytes = Math.max(this.mostBytes, bytes);
   }
 
-  /** Two activations that exist together on the way through an evaluation. */
-  notePassing(input: Tensor2D, output: Tensor2D): void {
-    this.mostBytes = Math.max(this.mostBytes, (input.size + output.size) * 4);
-  }
-
-  /** Forgets a micro-batch; its tensors are the caller's. */
-  take(micro: number): void {
+  remove(micro: number): void {
+    this.flights.get(micro)?.dispose();
     this.flights.delete(micro);
   }
 
   get tensors(): Tensor2D[] {
-    return [...this.flights.values()].flatMap(tensorsOf);
+    return [...this.flights.values()].flatMap((flight) => flight.tensors);
   }
 
   forget(): void {
-    for (const flight of this.flights.values()) disposeFlight(flight);
+    for (const flight of this.flights.values()) flight.dispose();
     this.flights.clear();
   }
 }

@@ -12,6 +12,8 @@ const ATTEMPT_MS = 20_000;
 export interface ComputeOptions {
   /** Milliseconds for the whole model's forward of one micro-batch; null for the device's own speed. */
   emulatedMs: number | null;
+  /** Tensor bytes that the device may hold, for the planner; no bound of its own where left out. */
+  memoryBytes?: number | null;
   /** Where the bundle of worker.ts is served. */
   workerUrl: string | URL;
   force?: 'cpu';
@@ -41,15 +43,15 @@ export async function openCompute(options: ComputeOptions, clock: Clock = browse
 
 /** The worker goes to `started` at once: one that never answers can still be ended. */
 function openInWorker(options: ComputeOptions, started: Worker[]): Promise<WorkerCompute> {
-  const { workerUrl, emulatedMs, force } = options;
+  const { workerUrl, emulatedMs, memoryBytes = null, force } = options;
   const worker = new Worker(workerUrl, { type: 'module' });
   started.push(worker);
-  return WorkerCompute.open(worker, { emulatedMs, force });
+  return WorkerCompute.open(worker, { emulatedMs, memoryBytes, force });
 }
 
 /** `only`: fails where the page offers another backend than this one. */
 async function openOnPage(
-  { emulatedMs, force }: ComputeOptions,
+  { emulatedMs, memoryBytes, force }: ComputeOptions,
   clock: Clock,
   workerNote: string,
   only?: 'webgl',
@@ -57,7 +59,7 @@ async function openOnPage(
   const backend = await openBackend(force);
   if (only && backend.name !== only) throw new Error(backend.note);
   const note = `It computes on the page, which may stutter (${workerNote}) ${backend.note}`.trim();
-  const compute = new TfCompute({ ...backend, note }, 'page', clock);
+  const compute = new TfCompute({ ...backend, note }, 'page', clock, memoryBytes);
   return emulatedMs === null ? compute : new EmulatedCompute(compute, emulatedMs, clock);
 }
 

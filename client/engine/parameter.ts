@@ -2,31 +2,31 @@ import { tensor2d, type Tensor2D } from '@tensorflow/tfjs-core';
 import type { NamedArray } from '../ports/compute.ts';
 import type { Kernels } from './kernels/index.ts';
 import { freshState, type Optimizer, type Slot, type UpdateContext } from './optimizers.ts';
+import type { ParameterStart } from './starting-point.ts';
 
 /** One parameter on the device with its gradient sum and optimizer state, in tiles (see `Kernels`). */
 export class Parameter {
   readonly name: string;
-  readonly shape: readonly number[];
+  readonly bytes: number;
+  /** False for moving statistics, which change by `next` alone. */
+  readonly trainable: boolean;
   /** Rows of each tile. */
   readonly tileRows: readonly number[];
-  readonly bytes: number;
   /** Gradient sums per tile since the last step; null until the first backward. */
   readonly sums: (Tensor2D | null)[];
+  /** What the value is after the next step, where no optimizer decides that. */
+  next: Tensor2D | null = null;
   private readonly optimizer: Optimizer;
   private readonly slots: Slot[];
+  private readonly piece: Pick<NamedArray, 'shape' | 'entries'>;
 
-  /** `state`: the optimizer's arrays by name, or none of them for zeros. */
-  constructor(
-    kernels: Kernels,
-    optimizer: Optimizer,
-    value: NamedArray,
-    state: ReadonlyMap<string, Float32Array>,
-  ) {
+  constructor(kernels: Kernels, optimizer: Optimizer, { value, trainable, state }: ParameterStart) {
     this.name = value.name;
-    this.shape = value.shape;
-    this.optimizer = optimizer;
+    this.piece = { shape: value.shape, entries: value.entries };
+    this.trainable = trainable;
+    this.optimizer = trainable ? optimizer : { ...optimizer, state: [] };
     this.bytes = value.data.byteLength;
-    const columns = value.shape[value.shape.length - 1];
+    const columns = columnsOf(value);
     this.tileRows = kernels.tileRows(value.data.length / columns, columns);
     this.sums = this.tileRows.map(() => null);
     let from = 0;
@@ -34,12 +34,12 @@ export class Parameter {
       const to = from + rows * columns;
       // A copy: the CPU backend trains in the very array that it is given.
       const tile = (data: Float32Array): Tensor2D => tensor2d(data.slice(from, to), [rows, columns]);
-      const given = optimizer.state.map((name) => state.get(name));
+      const given = this.optimizer.state.map((name) => state.get(name));
       const slot: Slot = {
         value: tile(value.data),
         state: given.every((data) => data !== undefined)
           ? given.map(tile)
-          : freshState(optimizer, rows, columns),
+          : freshState(this.optimizer, rows, columns),
       };
       from = to;
       return slot;
@@ -51,15 +51,28 @@ export class Parameter {
     return this.slots.map((slot) => slot.value);
   }
 
+  /** A parameter of one tile. */
+  get value(): Tensor2D {
+    return this.slots[0].value;
+  }
+
+  get stateBytes(): number {
+    return this.optimizer.state.length * this.bytes;
+  }
+
   /** Everything that this parameter holds on the device. */
   get tensors(): Tensor2D[] {
-    return [...this.slots.flatMap((slot) => [slot.value, ...slot.state]), ...this.sums].filter(
-      (t) => t !== null,
-    );
+    const slots = this.slots.flatMap((slot) => [slot.value, ...slot.state]);
+    return [...slots, ...this.sums, this.next].filter((tensor) => tensor !== null);
   }
 
   /** Applies the gradient sums and forgets them; a tile without one stays as it is. */
   update(context: UpdateContext): void {
+    if (this.next) {
+      this.slots[0].value.dispose();
+      this.slots[0].value = this.next;
+      this.next = null;
+    }
     this.slots.forEach((slot, i) => {
       const sum = this.sums[i];
       if (!sum) return;
@@ -71,6 +84,8 @@ export class Parameter {
   forgetSums(): void {
     this.sums.forEach((sum) => sum?.dispose());
     this.sums.fill(null);
+    this.next?.dispose();
+    this.next = null;
   }
 
   read(): NamedArray {
@@ -86,10 +101,6 @@ export class Parameter {
     );
   }
 
-  dispose(): void {
-    for (const tensor of this.tensors) tensor.dispose();
-  }
-
   private join(name: string, tiles: readonly Tensor2D[]): NamedArray {
     const data = new Float32Array(this.bytes / 4);
     let at = 0;
@@ -97,6 +108,11 @@ export class Parameter {
       data.set(tile.dataSync<'float32'>(), at);
       at += tile.size;
     }
-    return { name, shape: [...this.shape], data };
+    const { shape, entries } = this.piece;
+    return { name, shape: [...shape], data, ...(entries && { entries }) };
   }
 }
+
+/** A depthwise kernel lies in one row, as its gradient does; others have a column for each unit that they lead to. */
+const columnsOf = ({ name, shape, data }: NamedArray): number =>
+  name.endsWith('/depthwise_kernel') ? data.length : shape[shape.length - 1];

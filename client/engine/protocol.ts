@@ -9,6 +9,7 @@ export type Request =
 
 export interface OpenOptions {
   emulatedMs: number | null;
+  memoryBytes?: number | null;
   force?: 'cpu' | undefined;
 }
 

@@ -1,76 +1,144 @@
-import { sizeOf } from '../model/shapes.ts';
-import type { BlockLayer, BlockSpec, LayerState, NamedArray } from '../ports/compute.ts';
+import { entriesOf, initialPiece, overlay, pieceShape } from '../model/pieces.ts';
+import { sizeOf, type ParameterShape } from '../model/graph.ts';
+import type { BlockOp, BlockSpec, LayerState, NamedArray, Register } from '../ports/compute.ts';
 import { assertCount, assertFinite, assertLength } from './checks.ts';
-import { layerKind } from './layers/index.ts';
 import { optimizerOf } from './optimizers.ts';
+
+/** What parameters of layers are called, after the layer's own name. */
+const PARTS = ['kernel', 'depthwise_kernel', 'bias', 'gamma', 'beta', 'moving_mean', 'moving_variance'];
+
+/** What a parameter of a block starts from: this block's entries of it. */
+export interface ParameterStart {
+  value: NamedArray;
+  trainable: boolean;
+  /** Optimizer arrays by the name after the colon; none for zeros. */
+  state: Map<string, Float32Array>;
+}
 
 /** What a layer of a block starts from. */
 export interface LayerStart {
-  layer: BlockLayer;
+  layer: string;
   updates: number;
-  parameters: NamedArray[];
-  /** Optimizer arrays by their full name; empty for zeros. */
-  optimizer: Map<string, Float32Array>;
+  parameters: ParameterStart[];
 }
 
-/** Checks a block and the given state, and fills up from the seed. Throws naming the layer; touches no tensor. */
+/** Checks a block and the given states, and fills up from the seed. Throws naming the layer; touches no tensor. */
 export function startingPoint(block: BlockSpec, states: readonly LayerState[]): LayerStart[] {
-  if (block.layers.length === 0) throw new Error('A block has at least one layer.');
   assertCount(block.rows, 1, "The block's rows");
-  const given = new Map(states.map((state) => [state.layer, state]));
-  const names = new Set<string>();
-  let width = sizeOf(block.layers[0].inputShape);
-  const starts = block.layers.map((layer) => {
-    const { name } = layer.spec;
-    if (names.has(name)) throw new Error(`Layer ${name} is in the block twice.`);
-    names.add(name);
-    checkShape(layer, width);
-    width = layer.units[1] - layer.units[0];
-    return layerStart(block, layer, given.get(name));
-  });
-  const stranger = states.find((state) => !names.has(state.layer));
+  const ops = block.segments.flatMap((segment) => segment.ops);
+  const layers = [...new Set(ops.map(({ layer }) => layer))];
+  const stranger = states.find(({ layer }) => !layers.includes(layer));
   if (stranger) throw new Error(`State was given for layer ${stranger.layer}, which is not in the block.`);
-  return starts;
+  return layers.map((layer) => {
+    const own = ops.filter((op) => op.layer === layer);
+    const given = states.filter((state) => state.layer === layer);
+    return layerStart(block, layer, own, given);
+  });
 }
 
-function checkShape({ spec, inputShape, units: [start, end] }: BlockLayer, width: number): void {
-  if (sizeOf(inputShape) !== width) {
-    throw new Error(`Layer ${spec.name} takes ${sizeOf(inputShape)} inputs, but gets ${width}.`);
-  }
-  if (start < 0 || end > spec.units || start >= end) {
-    throw new Error(`Layer ${spec.name} has no units [${start}, ${end}) of ${spec.units}.`);
-  }
+function layerStart(
+  block: BlockSpec,
+  layer: string,
+  ops: readonly BlockOp[],
+  states: readonly LayerState[],
+): LayerStart {
+  const shapes = ops.flatMap(({ parameters }) => parameters);
+  const arrays = optimizerOf(block.optimizer.kind).state;
+  for (const state of states) checkState(state, shapes, arrays);
+  const parameters = ops.flatMap((op) => {
+    const [input, output] = [op.inputs[0], op.output].map((register) => heldIn(block, register));
+    return op.parameters.map((shape): ParameterStart => {
+      const value = initialPiece(block.seed, shape, entriesOf(shape, input, output));
+      overlayAll(
+        shape,
+        value,
+        states.flatMap((state) => state.parameters),
+      );
+      return { value, trainable: shape.trainable, state: optimizerArrays(shape, value, arrays, states) };
+    });
+  });
+  return { layer, updates: Math.max(0, ...states.map(({ updates }) => updates)), parameters };
 }
 
-function layerStart(block: BlockSpec, layer: BlockLayer, state: LayerState | undefined): LayerStart {
-  const initial = layerKind(layer.spec).initial(block.seed, layer);
-  if (!state) return { layer, updates: 0, parameters: initial, optimizer: new Map() };
-  const what = `State of layer ${layer.spec.name}:`;
-  assertCount(state.updates, 0, `${what} the count of updates`);
-  const parameters = initial.map(({ name, shape }) => find(state.parameters, name, shape, what));
-  const optimizer = new Map<string, Float32Array>();
-  if (state.optimizer.length > 0) {
-    for (const { name, shape } of initial) {
-      for (const array of optimizerOf(block.optimizer.kind).state) {
-        optimizer.set(`${name}:${array}`, find(state.optimizer, `${name}:${array}`, shape, what).data);
-      }
-    }
-  }
-  return { layer, updates: state.updates, parameters, optimizer };
+function heldIn(
+  { registers, orders }: BlockSpec,
+  index: number,
+): Pick<Register, 'held'> & { order: number[] | null } {
+  const { shape, held } = registers[index];
+  return { held, order: orders.find(({ space }) => space === shape.space)?.units ?? null };
 }
 
-function find(
-  arrays: readonly NamedArray[],
-  name: string,
-  shape: readonly number[],
-  what: string,
-): NamedArray {
-  const found = arrays.find((array) => array.name === name);
-  if (!found) throw new Error(`${what} ${name} is missing.`);
-  if (found.shape.join() !== shape.join()) {
-    throw new Error(`${what} ${name} has shape [${found.shape.join()}], not [${shape.join()}].`);
+function optimizerArrays(
+  shape: ParameterShape,
+  value: NamedArray,
+  arrays: readonly string[],
+  states: readonly LayerState[],
+): Map<string, Float32Array> {
+  const found = new Map<string, Float32Array>();
+  for (const array of arrays) {
+    const name = `${shape.name}:${array}`;
+    const target = { ...value, name, data: new Float32Array(value.data.length) };
+    const copied = overlayAll(
+      shape,
+      target,
+      states.flatMap((state) => state.optimizer),
+    );
+    if (copied > 0) found.set(array, target.data);
   }
-  assertLength(found.data, sizeOf([...shape]), `${what} ${name}`);
-  assertFinite(found.data, `${what} ${name}`);
   return found;
 }
+
+/** Later sources count over earlier ones. Gives how many numbers were copied. */
+function overlayAll({ shape }: ParameterShape, target: NamedArray, sources: readonly NamedArray[]): number {
+  return sources
+    .filter(({ name }) => name === target.name)
+    .reduce((copied, source) => copied + overlay(shape, target, source), 0);
+}
+
+function checkState(
+  { layer, updates, parameters, optimizer }: LayerState,
+  shapes: readonly ParameterShape[],
+  arrays: readonly string[],
+): void {
+  const what = `State of layer ${layer}:`;
+  assertCount(updates, 0, `${what} the count of updates`);
+  for (const array of [...parameters, ...optimizer]) {
+    const [parameter, kept] = array.name.split(':');
+    const isKnown = parameters.includes(array) ? !kept : arrays.includes(kept);
+    if (!isKnown || !PARTS.some((part) => parameter === `${layer}/${part}`)) {
+      throw new Error(`${what} ${array.name} is not a part of it.`);
+    }
+    const shape = shapes.find(({ name }) => name === parameter);
+    // Another lane may have more of the layer than this block.
+    if (shape) checkPiece(shape, array, what);
+  }
+  // Half of an optimizer's arrays would be taken for the whole: Adam divides by what is then zero.
+  for (const { name } of optimizer.length > 0 ? parameters : []) {
+    if (!shapes.find((shape) => shape.name === name)?.trainable) continue;
+    const missing = arrays.find((array) => !optimizer.some((given) => given.name === `${name}:${array}`));
+    if (missing) throw new Error(`${what} ${name}:${missing} is missing.`);
+  }
+}
+
+function checkPiece(
+  { shape: whole }: ParameterShape,
+  { name, shape, data, entries }: NamedArray,
+  what: string,
+): void {
+  if (entries) {
+    const fits =
+      entries.length === whole.length &&
+      entries.every((held, d) => held === null || areEntries(held, whole[d]));
+    if (!fits)
+      throw new Error(`${what} ${name} has entries that an array of shape [${whole.join()}] has not.`);
+  }
+  const expected = pieceShape(whole, entries ?? whole.map(() => null));
+  if (shape.join() !== expected.join()) {
+    throw new Error(`${what} ${name} has shape [${shape.join()}], not [${expected.join()}].`);
+  }
+  assertLength(data, sizeOf(expected), `${what} ${name}`);
+  assertFinite(data, `${what} ${name}`);
+}
+
+const areEntries = (held: readonly number[], extent: number): boolean =>
+  held.every((entry) => Number.isInteger(entry) && entry >= 0 && entry < extent);

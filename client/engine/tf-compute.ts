@@ -3,22 +3,33 @@ import type * as port from '../ports/compute.ts';
 import type { Backend } from './backend.ts';
 import { Block } from './block.ts';
 import { startingPoint } from './starting-point.ts';
-import { profileLayers } from './profile.ts';
-import { sizeOf } from '../model/shapes.ts';
+import { profileBlocks } from './profile.ts';
+import { registerWidth } from './matrix.ts';
 import { Queue } from './queue.ts';
 
 /** Compiles the shaders of a block by one empty pass, so that the first step takes no longer than the others. */
-function warmUp(block: Block, { layers, rows, input, head }: port.BlockSpec): void {
-  const numbers = rows * sizeOf(layers[0].inputShape);
-  block.forward({
-    micro: 0,
-    rows,
-    input: input.kind === 'samples' ? new Uint8Array(numbers) : new Float32Array(numbers),
-    ...(head && { labels: new Uint8Array(rows) }),
-    training: true,
+function warmUp(block: Block, { registers, segments, rows, input, head }: port.BlockSpec): void {
+  const last = segments.length - 1;
+  segments.forEach((segment, i) => {
+    if (segment.input === null && segment.ops.length === 0) return;
+    const numbers = segment.input === null ? 0 : rows * registerWidth(registers[segment.input]);
+    const zeros = input.kind === 'samples' && i === 0 ? new Uint8Array(numbers) : new Float32Array(numbers);
+    block.forward({
+      segment: i,
+      micro: 0,
+      step: 0,
+      rows,
+      training: true,
+      ...(segment.input !== null && { input: zeros }),
+      ...(head && i === last && { labels: new Uint8Array(rows) }),
+    });
   });
-  const gradient = head ? {} : { gradient: new Float32Array(rows * sizeOf(layers.at(-1)!.outputShape)) };
-  block.backward({ micro: 0, ...gradient });
+  for (let i = last; i >= 0; i--) {
+    const { input: entry, ops, output } = segments[i];
+    if (entry === null && ops.length === 0) continue;
+    const gradient = output === null ? null : new Float32Array(rows * registerWidth(registers[output]));
+    block.backward({ segment: i, micro: 0, ...(gradient && { gradient }) });
+  }
   block.abandon();
 }
 
@@ -32,14 +43,19 @@ export class TfCompute implements port.Compute {
   private closed = false;
 
   /** `clock` times layers when they are profiled. */
-  constructor(backend: Backend, where: port.DeviceInfo['where'], clock: Clock) {
+  constructor(
+    backend: Backend,
+    where: port.DeviceInfo['where'],
+    clock: Clock,
+    memoryBytes: number | null = null,
+  ) {
     this.backend = backend;
     this.clock = clock;
-    this.device = { backend: backend.name, where, note: backend.note, emulatedMs: null };
+    this.device = { backend: backend.name, where, note: backend.note, emulatedMs: null, memoryBytes };
   }
 
-  profile(layers: port.BlockLayer[], rows: number): Promise<port.LayerCost[]> {
-    return this.run(() => profileLayers(this.backend.kernels, layers, rows, this.clock));
+  profile(blocks: port.BlockSpec[]): Promise<port.BlockCost[]> {
+    return this.run(() => profileBlocks(this.backend.kernels, blocks, this.clock));
   }
 
   load(spec: port.BlockSpec, state: port.LayerState[]): Promise<void> {
@@ -69,6 +85,10 @@ export class TfCompute implements port.Compute {
 
   read(layer: string): Promise<port.LayerState> {
     return this.run(() => this.held.read(layer));
+  }
+
+  importance(): Promise<port.Importance[]> {
+    return this.run(() => this.held.importance());
   }
 
   memory(): Promise<port.MemoryUse> {

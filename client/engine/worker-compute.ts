@@ -11,7 +11,13 @@ interface Pending {
  * labels and states are copied (states may be somebody's backup); all results move back.
  */
 export class WorkerCompute implements port.Compute {
-  device: port.DeviceInfo = { backend: 'cpu', where: 'worker', note: 'not opened yet', emulatedMs: null };
+  device: port.DeviceInfo = {
+    backend: 'cpu',
+    where: 'worker',
+    note: 'not opened yet',
+    emulatedMs: null,
+    memoryBytes: null,
+  };
   private readonly worker: Worker;
   private readonly pending = new Map<number, Pending>();
   private nextId = 0;
@@ -43,8 +49,8 @@ export class WorkerCompute implements port.Compute {
     }
   }
 
-  profile(layers: port.BlockLayer[], rows: number): Promise<port.LayerCost[]> {
-    return this.call('profile', [layers, rows]);
+  profile(blocks: port.BlockSpec[]): Promise<port.BlockCost[]> {
+    return this.call('profile', [blocks]);
   }
 
   load(block: port.BlockSpec, state: port.LayerState[]): Promise<void> {
@@ -69,6 +75,10 @@ export class WorkerCompute implements port.Compute {
 
   read(layer: string): Promise<port.LayerState> {
     return this.call('read', [layer]);
+  }
+
+  importance(): Promise<port.Importance[]> {
+    return this.call('importance', []);
   }
 
   memory(): Promise<port.MemoryUse> {

@@ -14,8 +14,8 @@ interface WorkerScope {
 const scope = globalThis as unknown as WorkerScope;
 let compute: Compute | null = null;
 
-async function open({ emulatedMs, force }: OpenOptions): Promise<Compute['device']> {
-  const device = new TfCompute(await openBackend(force), 'worker', browserClock);
+async function open({ emulatedMs, memoryBytes, force }: OpenOptions): Promise<Compute['device']> {
+  const device = new TfCompute(await openBackend(force), 'worker', browserClock, memoryBytes);
   // Emulated here rather than on the page: timers of a hidden page come seconds late.
   compute = emulatedMs === null ? device : new EmulatedCompute(device, emulatedMs, browserClock);
   return compute.device;

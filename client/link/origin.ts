@@ -4,6 +4,8 @@ import type { Origin } from '../ports/storage.ts';
 
 const FILE_PATTERN = /^[a-z0-9][a-z0-9_-]*(\/[a-z0-9][a-z0-9_.-]*)*$/i;
 
+const REASON_CHARS = 200;
+
 export interface HttpOriginOptions {
   clock: Clock;
   /** Where the server keeps data sets; ends in a slash. */
@@ -69,11 +71,7 @@ export class HttpOrigin implements Origin {
       headers: { Range: `bytes=${start}-${end - 1}` },
       signal,
     });
-    if (answer.status === 404) {
-      throw new RangeAnswerError(
-        `The server has no data set file ${file}. Check the name, or where the server keeps its data.`,
-      );
-    }
+    if (answer.status === 404) throw new RangeAnswerError(await missing(file, answer));
     if (answer.status === 416) {
       throw new RangeAnswerError(
         `${file} on the server is shorter than ${end} bytes: the file is incomplete. Fetch it again.`,
@@ -95,6 +93,15 @@ export class HttpOrigin implements Origin {
 
 /** The server answered, but not with what was asked for. */
 class RangeAnswerError extends Error {}
+
+/** Why the file is not there: EdgePipe's own server says it in a sentence. */
+async function missing(file: string, answer: Response): Promise<string> {
+  const isText = answer.headers.get('content-type')?.startsWith('text/plain') ?? false;
+  const said = isText ? (await answer.text()).trim().slice(0, REASON_CHARS) : '';
+  return said === ''
+    ? `The server has no data set file ${file}. Check the name, or where the server keeps its data.`
+    : said;
+}
 
 function wrongLength(file: string, got: number | string, wanted: number): RangeAnswerError {
   return new RangeAnswerError(

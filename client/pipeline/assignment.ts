@@ -1,24 +1,46 @@
 import { hashText } from '../../shared/counter-random.ts';
 import type { PeerId } from '../../shared/ids.ts';
+import type { UnitRange } from '../../shared/model.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { Plan } from '../../shared/schema/plan.ts';
-import { modelShapes, sizeOf } from '../model/shapes.ts';
 import type { Task } from '../data/tasks.ts';
+import { modelGraph, type TensorShape } from '../model/graph.ts';
+import { passagesOf, programOf } from '../partition/exchange.ts';
+import { partitionOf, type Partition } from '../partition/partition.ts';
+import { headOf } from '../partition/stages.ts';
 import type { BlockSpec } from '../ports/compute.ts';
+import { inFlightMax } from './schedule.ts';
 
-/** One lane on the other side of a boundary: whom to send to, or from whom a part may come. */
+/** One lane on the other side of a boundary: whom parts go to, or from whom they come. */
 export interface LaneEnd {
   peer: PeerId;
   lane: number;
+  /** Positions that pass between that lane and this one. */
+  range: UnitRange;
 }
 
-/** One boundary as a block sees it. */
+/** One boundary as a block sees it from one side. */
 export interface BoundaryView {
-  /** Its index in the plan: boundary i lies between stages i and i + 1. */
+  /** Its index in the partition. */
   index: number;
-  /** Numbers per sample of one part. */
-  width: number;
-  lanes: LaneEnd[];
+  shape: TensorShape;
+  /** Positions of the tensor that this block has on its side. */
+  held: UnitRange;
+  ends: LaneEnd[];
+}
+
+/** What a block does between two boundaries. */
+export interface SegmentView {
+  /** Its index in the block. */
+  index: number;
+  /** True where the input is samples. */
+  takesSamples: boolean;
+  /** True where it ends in the loss. */
+  endsModel: boolean;
+  /** Towards the inputs; null where nothing comes in from there. */
+  before: BoundaryView | null;
+  /** Towards the loss; null where nothing leaves. */
+  after: BoundaryView | null;
 }
 
 /** What the plan asks of one peer; everything is derived from the plan, nothing is kept beside it. */
@@ -27,11 +49,9 @@ export interface Assignment {
   stages: number;
   lane: number;
   block: BlockSpec;
-  /** Towards the inputs; null at the first stage. */
-  before: BoundaryView | null;
-  /** Towards the loss; null at the last stage. */
-  after: BoundaryView | null;
-  /** Micro-batches that may be in flight here (1F1B: S - s, and one more to cover the way there and back). */
+  /** The segments in which this lane has something to do, in order. */
+  segments: SegmentView[];
+  /** Micro-batches that may be in flight here. */
   inFlightMax: number;
 }
 
@@ -39,70 +59,89 @@ export interface Assignment {
 export const planTag = (plan: Plan): number =>
   hashText(`${plan.term.counter}/${plan.term.peer}/${plan.run}/${plan.version}`);
 
+const partitions = new WeakMap<Plan, Partition>();
+
+/** How a plan cuts the model of its run. Throws one line where it does not fit. */
+export function partitionOfPlan(plan: Plan, config: RunConfig): Partition {
+  let partition = partitions.get(plan);
+  if (!partition) partitions.set(plan, (partition = partitionOf(modelGraph(config.model), plan.stages)));
+  return partition;
+}
+
 /** The block that `peer` holds under `plan`; null where it stands by. */
 export function assignmentOf(plan: Plan, config: RunConfig, task: Task, peer: PeerId): Assignment | null {
-  const stage = plan.stages.findIndex(({ lanes }) => lanes.some((lane) => lane.peer === peer));
+  const stage = plan.stages.findIndex(({ lanes }) => lanes.includes(peer));
   if (stage < 0) return null;
-  const lane = plan.stages[stage].lanes.findIndex((candidate) => candidate.peer === peer);
-  const shapes = modelShapes(config.model);
-  const operations = shapes.reduce((sum, shape) => sum + shape.operations, 0);
-  const held = shapes.filter((shape) => plan.stages[stage].layers.includes(shape.spec.name));
-  const last = plan.stages.length - 1;
-  const rows = config.batch / config.microBatches;
+  const lane = plan.stages[stage].lanes.indexOf(peer);
+  const partition = partitionOfPlan(plan, config);
+  const { registers, segments, indices } = programOf(partition, stage, lane);
+  const held = (register: number) => registers[register].held;
+  const isHead = headOf(plan.stages) === peer;
+  const views = segments.map(({ input, ops, output }, i): SegmentView | null => {
+    if (input === null && ops.length === 0 && output === null) return null;
+    const index = indices[i];
+    const takesSamples = index === 0 && input !== null;
+    return {
+      index: i,
+      takesSamples,
+      endsModel: isHead && index === partition.segments.length - 1,
+      before: takesSamples || input === null ? null : viewBefore(partition, index - 1, lane, held(input)),
+      after: output === null ? null : viewAfter(partition, index, lane, held(output)),
+    };
+  });
   return {
     stage,
     stages: plan.stages.length,
     lane,
     block: {
       seed: config.seed,
-      layers: held.map((shape) => ({
-        spec: shape.spec,
-        inputShape: shape.inputShape,
-        outputShape: shape.outputShape,
-        units: plan.stages[stage].lanes[lane].units[shape.spec.name],
-      })),
+      registers,
+      segments,
+      orders: plan.orders,
       optimizer: config.optimizer,
       input: stage === 0 ? { kind: 'samples', normalisation: task.normalisation } : { kind: 'activations' },
-      head: stage === last,
-      rows,
-      share: held.reduce((sum, shape) => sum + shape.operations, 0) / operations,
+      head: isHead,
+      rows: config.batch / config.microBatches,
     },
-    before: stage > 0 ? boundaryView(plan, stage - 1, stage - 1, sizeOf(held[0].inputShape)) : null,
-    after: stage < last ? boundaryView(plan, stage, stage + 1, sizeOf(held.at(-1)!.outputShape)) : null,
-    inFlightMax: stage === last ? 1 : Math.min(config.microBatches, plan.stages.length - stage + 1),
+    segments: views.filter((view) => view !== null),
+    inFlightMax: inFlightMax(partition, stage, config.microBatches),
   };
 }
 
-function boundaryView(plan: Plan, index: number, otherStage: number, width: number): BoundaryView {
-  return { index, width, lanes: plan.stages[otherStage].lanes.map(({ peer }, lane) => ({ peer, lane })) };
+function viewBefore(partition: Partition, index: number, lane: number, held: UnitRange): BoundaryView {
+  const { lanes } = partition.stages[partition.segments[index].stage];
+  const ends = passagesOf(partition, index)
+    .filter(({ to }) => to === lane)
+    .map(({ from, range }) => ({ peer: lanes[from], lane: from, range }));
+  return { index, shape: partition.boundaries[index].tensor, held, ends };
+}
+
+function viewAfter(partition: Partition, index: number, lane: number, held: UnitRange): BoundaryView {
+  const { lanes } = partition.stages[partition.segments[index + 1].stage];
+  const ends = passagesOf(partition, index)
+    .filter(({ from }) => from === lane)
+    .map(({ to, range }) => ({ peer: lanes[to], lane: to, range }));
+  return { index, shape: partition.boundaries[index].tensor, held, ends };
 }
 
 /**
  * Why a plan cannot be followed, as one line; null where it can. The schema has checked its fields, this checks that it
- * fits the model: every layer once and in order, all units covered once, boundaries as wide as what crosses them.
+ * fits the model: every node once and in order, all units covered once, one loss.
  */
 export function planComplaint(plan: Plan, config: RunConfig): string | null {
-  const shapes = modelShapes(config.model);
-  const order = plan.stages.flatMap((stage) => stage.layers);
-  if (order.join('\n') !== shapes.map((shape) => shape.spec.name).join('\n')) {
-    return 'its stages do not hold the layers of the model once, in order';
-  }
-  if (plan.boundaries.length !== plan.stages.length - 1) return 'it has not one boundary between two stages';
-  const holders = plan.stages.flatMap((stage) => stage.lanes.map((lane) => lane.peer));
-  if (new Set(holders).size !== holders.length) return 'a peer holds two blocks';
   if (plan.startStep > plan.endStep || plan.endStep > config.steps)
     return 'it starts or ends after the last step';
-  const byName = new Map(shapes.map((shape) => [shape.spec.name, shape]));
-  for (const [s, stage] of plan.stages.entries()) {
-    if (stage.lanes.length !== 1) return `stage ${s} has several lanes, which this version cannot train`;
-    for (const layer of stage.layers) {
-      const [start, end] = stage.lanes[0].units[layer] ?? [0, 0];
-      if (start !== 0 || end !== byName.get(layer)!.outputShape.at(-1))
-        return `not all units of ${layer} are held`;
+  try {
+    const { graph } = partitionOfPlan(plan, config);
+    for (const { space, units } of plan.orders) {
+      const wanted = graph.spaces[space]?.units;
+      if (units.length !== wanted || graph.spaces[space].pinned)
+        return `the units of space ${space} have no such order`;
+      if (new Set(units).size !== wanted || units.some((unit) => unit >= wanted))
+        return `the order of space ${space} does not name each unit once`;
     }
-    if (s > 0 && plan.boundaries[s - 1].width !== sizeOf(byName.get(stage.layers[0])!.inputShape)) {
-      return `boundary ${s - 1} is not as wide as what crosses it`;
-    }
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
   }
   return null;
 }

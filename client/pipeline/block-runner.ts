@@ -1,4 +1,5 @@
 import type { PeerId } from '../../shared/ids.ts';
+import { LIMITS } from '../../shared/limits.ts';
 import { learningRateAt } from './learning-rate.ts';
 import type { PartFrame } from '../../shared/frames.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
@@ -7,13 +8,24 @@ import type { Clock } from '../ports/clock.ts';
 import type { Compute, Metrics } from '../ports/compute.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { Loader } from '../data/loader.ts';
-import { planTag, type Assignment } from './assignment.ts';
+import { planTag, type Assignment, type BoundaryView, type LaneEnd, type SegmentView } from './assignment.ts';
 import { Feed } from './feed.ts';
 import { Inbox } from './inbox.ts';
 import type { Ledger } from './ledger.ts';
 import { Outbox } from './outbox.ts';
 import { nextTask, type BlockTask } from './schedule.ts';
 import type { Timeline } from './timeline.ts';
+import type { Traffic } from './traffic.ts';
+
+/** A part on its way, as fault injection sees it: `from` and `to` are lanes in the direction that it goes. */
+export interface PartOnTheWay {
+  kind: 'forward' | 'backward';
+  boundary: number;
+  step: number;
+  micro: number;
+  from: PeerId;
+  to: PeerId;
+}
 
 export interface RunnerContext {
   plan: Plan;
@@ -25,6 +37,9 @@ export interface RunnerContext {
   clock: Clock;
   ledger: Ledger;
   timeline: Timeline;
+  traffic: Traffic;
+  /** For experiments: parts that count as lost. Both ends must be told the same. */
+  isLost?: ((part: PartOnTheWay) => boolean) | undefined;
   /** The head finished a step. */
   onStep(step: number, metrics: Metrics): void;
   /** This block finished the last step. */
@@ -35,36 +50,50 @@ export interface RunnerContext {
   onFailure(error: Error): void;
 }
 
+/** A segment at work: where its inputs and gradients arrive. */
+interface Lane {
+  view: SegmentView;
+  /** Null where nothing comes from before. */
+  forward: Inbox | null;
+  /** Null where nothing comes back. */
+  backward: Inbox | null;
+}
+
 /** Trains one block under one plan: takes parts as they come, computes, passes parts on. Work is driven by arrivals. */
 export class BlockRunner {
-  readonly #forwardInbox: Inbox | null;
-  readonly #backwardInbox: Inbox | null;
+  readonly #lanes: Lane[];
   readonly #outbox: Outbox;
   readonly #tag: number;
   #samples: Feed<Uint8Array> | null = null;
   #labels: Feed<Uint8Array> | null = null;
   #step: number;
-  #forwards = 0;
-  #backwards = 0;
+  #forwards: number[];
+  #backwards: number[];
+  /** Micro-batches of this step of which a part was missing somewhere here. */
+  readonly #partial = new Set<number>();
   #begun = false;
   #stopped = false;
   #pumping: Promise<void> | null = null;
 
   constructor(private readonly context: RunnerContext) {
-    const { plan, config, assignment } = context;
+    const { plan, assignment, transport, traffic } = context;
     this.#step = plan.startStep;
     this.#tag = planTag(plan);
-    this.#outbox = new Outbox(context.transport, plan, assignment.lane);
-    const expected = {
-      rows: () => assignment.block.rows,
-      micros: config.microBatches,
-      // A neighbour can be one step ahead: it has passed this block's last gradient and begun anew.
-      window: (): [number, number] => [this.#step, this.#step + 1],
-    };
-    const inbox = (kind: 'forward' | 'backward', boundary: Assignment['before']) =>
-      boundary && new Inbox({ ...expected, kind, boundary });
-    this.#forwardInbox = inbox('forward', assignment.before);
-    this.#backwardInbox = inbox('backward', assignment.after);
+    this.#outbox = new Outbox(
+      transport,
+      plan,
+      assignment.lane,
+      traffic,
+      ({ kind, boundary, step, micro }, data) =>
+        this.#inboxOf(kind, boundary.index)!.addOwn(step, micro, assignment.lane, data),
+    );
+    this.#lanes = assignment.segments.map((view) => ({
+      view,
+      forward: view.before && this.#inbox('forward', view.before),
+      backward: view.after && this.#inbox('backward', view.after),
+    }));
+    this.#forwards = this.#lanes.map(() => 0);
+    this.#backwards = this.#lanes.map(() => 0);
   }
 
   get stepsDone(): number {
@@ -85,7 +114,8 @@ export class BlockRunner {
         (error) => this.#fail(error),
       );
     this.#begun = true;
-    if (!assignment.before) this.#samples = feed((step, micro) => loader.trainSamples(step, micro));
+    if (assignment.segments.some(({ takesSamples }) => takesSamples))
+      this.#samples = feed((step, micro) => loader.trainSamples(step, micro));
     if (assignment.block.head) this.#labels = feed((step, micro) => loader.trainLabels(step, micro));
     if (this.#step >= plan.endStep) this.context.onDone(this.#step);
     else this.#wake();
@@ -96,7 +126,7 @@ export class BlockRunner {
     if (this.#stopped) return 'part-after-pause';
     const { plan } = this.context;
     if (frame.planTag !== this.#tag || frame.version !== plan.version) return 'part-other-plan';
-    const inbox = frame.kind === 'forward' ? this.#forwardInbox : this.#backwardInbox;
+    const inbox = this.#inboxOf(frame.kind, frame.boundary);
     const complaint = inbox ? inbox.add(from, frame) : 'part-wrong-boundary';
     if (complaint === null) this.#wake();
     return complaint;
@@ -108,10 +138,55 @@ export class BlockRunner {
     this.#samples?.close();
     this.#labels?.close();
     await this.#pumping;
-    this.#forwardInbox?.clear();
-    this.#backwardInbox?.clear();
+    for (const { forward, backward } of this.#lanes) {
+      forward?.clear();
+      backward?.clear();
+    }
     this.context.ledger.interrupt();
     await this.context.compute.abandon();
+  }
+
+  #inbox(kind: 'forward' | 'backward', boundary: BoundaryView): Inbox {
+    const { assignment, config, isLost } = this.context;
+    return new Inbox({
+      kind,
+      boundary,
+      rows: () => assignment.block.rows,
+      micros: config.microBatches,
+      // A neighbour can be one step ahead: it has passed this block's last gradient and begun anew.
+      window: () => [this.#step, this.#step + 1],
+      ...(isLost && { isLost: (step, micro, end) => this.#isLost(kind, boundary, step, micro, end) }),
+    });
+  }
+
+  /** A gradient is missing, too, where what it would be for never came. */
+  #isLost(
+    kind: 'forward' | 'backward',
+    boundary: BoundaryView,
+    step: number,
+    micro: number,
+    end: LaneEnd,
+  ): boolean {
+    const { isLost, transport } = this.context;
+    if (!isLost || end.peer === transport.self) return false;
+    const there: PartOnTheWay = {
+      kind,
+      boundary: boundary.index,
+      step,
+      micro,
+      from: end.peer,
+      to: transport.self,
+    };
+    if (isLost(there)) return true;
+    return kind === 'backward' && isLost({ ...there, kind: 'forward', from: there.to, to: there.from });
+  }
+
+  #inboxOf(kind: PartFrame['kind'], boundary: number): Inbox | null {
+    for (const { view, forward, backward } of this.#lanes) {
+      if (kind === 'forward' && view.before?.index === boundary) return forward;
+      if (kind === 'backward' && view.after?.index === boundary) return backward;
+    }
+    return null;
   }
 
   #wake(): void {
@@ -138,59 +213,87 @@ export class BlockRunner {
       inFlightMax: assignment.inFlightMax,
       forwards: this.#forwards,
       backwards: this.#backwards,
-      forwardReady: (micro) =>
-        (this.#forwardInbox?.has(this.#step, micro) ?? this.#samples!.has(this.#item(micro))) &&
-        (this.#labels?.has(this.#item(micro)) ?? true),
-      backwardReady: (micro) => this.#backwardInbox?.has(this.#step, micro) ?? true,
+      forwardReady: (segment, micro) => {
+        const { view, forward } = this.#lanes[segment];
+        if (forward && !forward.has(this.#step, micro)) return false;
+        if (view.takesSamples && !this.#samples!.has(this.#item(micro))) return false;
+        return !view.endsModel || this.#labels!.has(this.#item(micro));
+      },
+      backwardReady: (segment, micro) => this.#lanes[segment].backward?.has(this.#step, micro) ?? true,
     });
   }
 
   async #run(task: BlockTask): Promise<void> {
     const startMs = this.context.clock.now();
     const step = this.#step;
-    if (task.kind === 'forward') await this.#forward(task.micro);
-    else if (task.kind === 'backward') await this.#backward(task.micro);
+    if (task.kind === 'forward') await this.#forward(task.segment, task.micro);
+    else if (task.kind === 'backward') await this.#backward(task.segment, task.micro);
     else await this.#finishStep();
     const micro = task.kind === 'step' ? 0 : task.micro;
     this.context.timeline.add({ kind: task.kind, step, micro, startMs, endMs: this.context.clock.now() });
   }
 
-  async #forward(micro: number): Promise<void> {
+  async #forward(segment: number, micro: number): Promise<void> {
     const { compute, assignment, ledger } = this.context;
-    const input = this.#forwardInbox?.take(this.#step, micro) ?? this.#samples!.take(this.#item(micro));
-    const labels = this.#labels?.take(this.#item(micro));
-    ledger.begin();
-    this.#forwards++;
+    const { view, forward } = this.#lanes[segment];
+    const step = this.#step;
+    const arrival = forward?.take(step, micro);
+    if (arrival && arrival.missing.length > 0) this.#partial.add(micro);
+    const input = view.takesSamples ? this.#samples!.take(this.#item(micro)) : arrival?.data;
+    const labels = view.endsModel ? this.#labels!.take(this.#item(micro)) : undefined;
+    if (segment === 0) ledger.begin();
+    this.#forwards[segment]++;
     const rows = assignment.block.rows;
+    const measure = micro === 0 && step % LIMITS.run.importanceEverySteps === 0;
     const { output } = await compute.forward({
+      segment: view.index,
       micro,
+      step,
       rows,
-      input,
       training: true,
+      measure,
+      ...(input && { input }),
       ...(labels && { labels }),
     });
-    if (assignment.after && output) this.#send('forward', assignment.after, micro, output);
+    if (view.after && output) this.#send('forward', view.after, micro, output);
   }
 
-  async #backward(micro: number): Promise<void> {
-    const { compute, assignment, ledger } = this.context;
-    const incoming = this.#backwardInbox?.take(this.#step, micro);
-    this.#backwards++;
-    const { gradient } = await compute.backward({ micro, ...(incoming && { gradient: incoming }) });
-    ledger.end('whole');
-    if (assignment.before && gradient) this.#send('backward', assignment.before, micro, gradient);
+  async #backward(segment: number, micro: number): Promise<void> {
+    const { compute, ledger } = this.context;
+    const { view, backward } = this.#lanes[segment];
+    const arrival = backward?.take(this.#step, micro);
+    if (arrival && arrival.missing.length > 0) this.#partial.add(micro);
+    this.#backwards[segment]++;
+    const task = { segment: view.index, micro };
+    const { gradient } = await compute.backward(arrival ? { ...task, gradient: arrival.data } : task);
+    if (segment === 0) ledger.end(this.#partial.has(micro) ? 'partial' : 'whole');
+    if (view.before && gradient) this.#send('backward', view.before, micro, gradient);
   }
 
-  #send(
-    kind: 'forward' | 'backward',
-    boundary: NonNullable<Assignment['after']>,
-    micro: number,
-    data: Float32Array,
-  ): void {
-    const at = { step: this.#step, micro, rows: this.context.assignment.block.rows };
-    void this.#outbox.send(kind, boundary, at, data).then((sent) => {
-      if (!sent && !this.#stopped) this.context.onLinkLost();
-    });
+  #send(kind: 'forward' | 'backward', boundary: BoundaryView, micro: number, data: Float32Array): void {
+    const { assignment, isLost, transport } = this.context;
+    const step = this.#step;
+    // What was not used forward gets no gradient.
+    const ends =
+      kind === 'backward' && isLost
+        ? boundary.ends.filter(
+            ({ peer }) =>
+              peer === transport.self ||
+              !isLost({
+                kind: 'forward',
+                boundary: boundary.index,
+                step,
+                micro,
+                from: peer,
+                to: transport.self,
+              }),
+          )
+        : boundary.ends;
+    void this.#outbox
+      .send({ kind, boundary, ends, step, micro, rows: assignment.block.rows, data })
+      .then((sent) => {
+        if (!sent && !this.#stopped) this.context.onLinkLost();
+      });
   }
 
   async #finishStep(): Promise<void> {
@@ -201,9 +304,10 @@ export class BlockRunner {
       learningRate: learningRateAt(config, step),
     });
     this.#step++;
-    this.#forwards = 0;
-    this.#backwards = 0;
-    if (metrics) this.context.onStep(step, metrics);
+    this.#forwards = this.#lanes.map(() => 0);
+    this.#backwards = this.#lanes.map(() => 0);
+    this.#partial.clear();
+    if (metrics && this.context.assignment.block.head) this.context.onStep(step, metrics);
     if (this.#step >= plan.endStep) this.context.onDone(this.#step);
   }
 

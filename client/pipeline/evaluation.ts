@@ -8,6 +8,7 @@ import type { Loader } from '../data/loader.ts';
 import { planTag, type Assignment } from './assignment.ts';
 import { Inbox } from './inbox.ts';
 import { Outbox } from './outbox.ts';
+import type { Traffic } from './traffic.ts';
 
 export interface EvaluationContext {
   plan: Plan;
@@ -15,6 +16,7 @@ export interface EvaluationContext {
   compute: Compute;
   transport: Transport;
   loader: Loader;
+  traffic: Traffic;
   /** The head tells the first stage that a micro-batch came through: room for another. */
   tellFirst(micro: number): void;
   /** This block has passed the whole test set; only the head's metrics count any samples. */
@@ -25,9 +27,11 @@ export interface EvaluationContext {
 
 /** The pass over the test set that ends a plan: through the same blocks, forward only, so that no peer needs the whole model. */
 export class Evaluation {
-  readonly #inbox: Inbox | null;
+  /** Per segment of this block; null where nothing comes from before. */
+  readonly #inboxes: (Inbox | null)[];
   readonly #outbox: Outbox;
-  #next = 0;
+  /** Per segment: the next micro-batch. */
+  readonly #next: number[];
   /** Micro-batches that came through the head. */
   #through = 0;
   #sum: Metrics = { lossSum: 0, correct: 0, samples: 0 };
@@ -36,17 +40,23 @@ export class Evaluation {
   #pumping: Promise<void> | null = null;
 
   constructor(private readonly context: EvaluationContext) {
-    const { assignment, loader, plan } = context;
-    this.#outbox = new Outbox(context.transport, plan, assignment.lane);
-    this.#inbox =
-      assignment.before &&
-      new Inbox({
-        kind: 'evaluation',
-        boundary: assignment.before,
-        rows: (micro) => loader.testRows(micro),
-        micros: loader.testMicros,
-        window: () => [0, 0],
-      });
+    const { assignment, loader, plan, traffic } = context;
+    const { segments, lane } = assignment;
+    this.#outbox = new Outbox(context.transport, plan, lane, traffic, ({ boundary, micro }, data) =>
+      this.#inboxOf(boundary.index)!.addOwn(0, micro, lane, data),
+    );
+    this.#inboxes = segments.map(
+      ({ before }) =>
+        before &&
+        new Inbox({
+          kind: 'evaluation',
+          boundary: before,
+          rows: (micro) => loader.testRows(micro),
+          micros: loader.testMicros,
+          window: () => [0, 0],
+        }),
+    );
+    this.#next = segments.map(() => 0);
   }
 
   /** Parts that come before this are kept. */
@@ -57,7 +67,8 @@ export class Evaluation {
 
   receive(from: PeerId, frame: PartFrame): string | null {
     if (frame.planTag !== planTag(this.context.plan)) return 'part-other-plan';
-    const complaint = this.#inbox ? this.#inbox.add(from, frame) : 'part-wrong-boundary';
+    const inbox = this.#inboxOf(frame.boundary);
+    const complaint = inbox ? inbox.add(from, frame) : 'part-wrong-boundary';
     if (complaint === null) this.#wake();
     return complaint;
   }
@@ -72,18 +83,30 @@ export class Evaluation {
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#pumping;
-    this.#inbox?.clear();
+    for (const inbox of this.#inboxes) inbox?.clear();
   }
 
-  #ready(): boolean {
+  #inboxOf(boundary: number): Inbox | null {
+    const i = this.context.assignment.segments.findIndex(({ before }) => before?.index === boundary);
+    return i < 0 ? null : this.#inboxes[i];
+  }
+
+  /** The last segment that can go on; -1 where none can. */
+  #ready(): number {
     const { loader, assignment } = this.context;
-    if (!this.#begun || this.#stopped || this.#next >= loader.testMicros) return false;
-    if (this.#inbox) return this.#inbox.has(0, this.#next);
-    return this.#next - this.#through < assignment.stages + LIMITS.run.evaluationAhead;
+    if (!this.#begun || this.#stopped) return -1;
+    return this.#next.findLastIndex((micro, segment) => {
+      if (micro >= loader.testMicros) return false;
+      // Skip connections wait for what an earlier segment left.
+      if (segment > 0 && micro >= this.#next[segment - 1]) return false;
+      if (assignment.segments[segment].takesSamples)
+        return micro - this.#through < assignment.stages + LIMITS.run.evaluationAhead;
+      return this.#inboxes[segment]?.has(0, micro) ?? true;
+    });
   }
 
   #wake(): void {
-    if (this.#pumping || !this.#ready()) return;
+    if (this.#pumping || this.#ready() < 0) return;
     this.#pumping = this.#pump().finally(() => {
       this.#pumping = null;
       this.#wake();
@@ -92,29 +115,52 @@ export class Evaluation {
 
   async #pump(): Promise<void> {
     try {
-      while (this.#ready()) await this.#pass(this.#next++);
+      for (let segment = this.#ready(); segment >= 0; segment = this.#ready()) {
+        await this.#pass(segment, this.#next[segment]++);
+      }
     } catch (error) {
       this.#stopped = true;
       this.context.onFailure(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
-  async #pass(micro: number): Promise<void> {
+  async #pass(segment: number, micro: number): Promise<void> {
     const { compute, loader, assignment } = this.context;
+    const view = assignment.segments[segment];
     const rows = loader.testRows(micro);
-    const input = this.#inbox?.take(0, micro) ?? (await loader.testSamples(micro));
-    const labels = assignment.block.head ? await loader.testLabels(micro) : undefined;
-    const result = await compute.forward({ micro, rows, input, training: false, ...(labels && { labels }) });
-    if (assignment.after && result.output) {
+    const input = view.takesSamples
+      ? await loader.testSamples(micro)
+      : this.#inboxes[segment]?.take(0, micro).data;
+    const labels = view.endsModel ? await loader.testLabels(micro) : undefined;
+    const result = await compute.forward({
+      segment: view.index,
+      micro,
+      step: 0,
+      rows,
+      training: false,
+      ...(input && { input }),
+      ...(labels && { labels }),
+    });
+    if (view.after && result.output) {
+      const { after } = view;
       // Not awaited: a neighbour that froze must not keep this block from stopping.
       void this.#outbox
-        .send('evaluation', assignment.after, { step: 0, micro, rows }, result.output)
+        .send({
+          kind: 'evaluation',
+          boundary: after,
+          ends: after.ends,
+          step: 0,
+          micro,
+          rows,
+          data: result.output,
+        })
         .then((sent) => {
           if (!sent && !this.#stopped) this.context.onLinkLost();
         });
     }
     if (result.metrics) this.#count(micro, result.metrics);
-    if (micro === loader.testMicros - 1) this.context.onResult(this.#sum);
+    if (micro === loader.testMicros - 1 && segment === assignment.segments.length - 1)
+      this.context.onResult(this.#sum);
   }
 
   #count(micro: number, metrics: Metrics): void {

@@ -1,9 +1,24 @@
 import { encodeFrame, PART_FRAME_NUMBERS, type PartFrame } from '../../shared/frames.ts';
 import type { Plan } from '../../shared/schema/plan.ts';
 import type { Transport } from '../ports/transport.ts';
-import { planTag, type BoundaryView } from './assignment.ts';
+import { planTag, type BoundaryView, type LaneEnd } from './assignment.ts';
+import { rangeWidth, takeRange } from './parts.ts';
+import type { Traffic } from './traffic.ts';
 
-/** Sends parts of one plan to the lanes beyond a boundary, straight from peer to peer. */
+/** What leaves a block at a boundary. */
+export interface Departure {
+  kind: PartFrame['kind'];
+  boundary: BoundaryView;
+  /** Where it may go: not to lanes whose part was missing on the way there. */
+  ends: readonly LaneEnd[];
+  step: number;
+  micro: number;
+  rows: number;
+  /** The register on this side of the boundary. */
+  data: Float32Array;
+}
+
+/** Sends parts of one plan to the lanes beyond a boundary, straight from peer to peer; what is for this peer itself stays here. */
 export class Outbox {
   readonly #fence: Pick<PartFrame, 'term' | 'version' | 'planTag' | 'lane'>;
 
@@ -11,38 +26,45 @@ export class Outbox {
     private readonly transport: Transport,
     plan: Plan,
     lane: number,
+    private readonly traffic: Traffic,
+    /** A part for this very peer. */
+    private readonly keep: (departure: Departure, data: Float32Array) => void,
   ) {
     this.#fence = { term: plan.term.counter, version: plan.version, planTag: planTag(plan), lane };
   }
 
   /** Resolves when every frame is queued; `false` where a link is gone and the part is lost there. */
-  async send(
-    kind: PartFrame['kind'],
-    boundary: BoundaryView,
-    at: { step: number; micro: number; rows: number },
+  async send(departure: Departure): Promise<boolean> {
+    const { boundary, ends, rows, data } = departure;
+    const sent = ends.map((end): boolean | Promise<boolean> => {
+      const part = takeRange(data, rows, boundary.shape, boundary.held, end.range);
+      if (end.peer === this.transport.self) {
+        // Others may be given this very array: the block's compute moves what it takes.
+        this.keep(departure, part === data ? part.slice() : part);
+        return true;
+      }
+      return this.#sendPart(end, departure, part);
+    });
+    return (await Promise.all(sent)).every(Boolean);
+  }
+
+  async #sendPart(
+    end: LaneEnd,
+    { kind, boundary, step, micro, rows }: Departure,
     data: Float32Array,
   ): Promise<boolean> {
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    const sent = await Promise.all(
-      boundary.lanes.map(async ({ peer }) => {
-        for (let offset = 0; offset < data.length; offset += PART_FRAME_NUMBERS) {
-          const payload = bytes.subarray(offset * 4, Math.min(offset + PART_FRAME_NUMBERS, data.length) * 4);
-          const frame: PartFrame = {
-            ...this.#fence,
-            kind,
-            ...at,
-            boundary: boundary.index,
-            columns: boundary.width,
-            offset,
-            payload,
-          };
-          while (!this.transport.send(peer, 'data', encodeFrame(frame))) {
-            if (!(await this.transport.whenWritable(peer))) return false;
-          }
-        }
-        return true;
-      }),
-    );
-    return sent.every(Boolean);
+    const columns = rangeWidth(boundary.shape, end.range);
+    for (let offset = 0; offset < data.length; offset += PART_FRAME_NUMBERS) {
+      const payload = bytes.subarray(offset * 4, Math.min(offset + PART_FRAME_NUMBERS, data.length) * 4);
+      const at = { step, micro, rows, columns, offset, boundary: boundary.index };
+      const frame = encodeFrame({ ...this.#fence, kind, ...at, payload });
+      const frameBytes = frame.length;
+      while (!this.transport.send(end.peer, 'data', frame)) {
+        if (!(await this.transport.whenWritable(end.peer))) return false;
+      }
+      this.traffic.sent(boundary.index, kind, frameBytes);
+    }
+    return true;
   }
 }

@@ -1,4 +1,5 @@
-import type { LayerSpec, Normalisation, OptimizerConfig, UnitRange } from '../../shared/model.ts';
+import type { Op, ParameterShape, TensorShape } from '../model/graph.ts';
+import type { Normalisation, OptimizerConfig, UnitRange } from '../../shared/model.ts';
 
 /** What this device computes with, for people and for the planner. */
 export interface DeviceInfo {
@@ -8,39 +9,77 @@ export interface DeviceInfo {
   note: string;
   /** Set where the device's speed is emulated: milliseconds for the whole model's forward of one micro-batch. */
   emulatedMs: number | null;
+  /** Budget for tensors, for experiments; null: none was set. */
+  memoryBytes: number | null;
 }
 
-/** A layer with the shapes it works on (batch dimension excluded) and the units this block holds. */
-export interface BlockLayer {
-  spec: LayerSpec;
-  inputShape: number[];
-  outputShape: number[];
-  units: UnitRange;
+/** A tensor as one lane has it: all units of its space or a run of them, [rows, outer * held units * inner]. */
+export interface Register {
+  shape: TensorShape;
+  /** The positions that are here. */
+  held: UnitRange;
 }
 
-/** A block to hold: adjacent layers, their optimizer, and what enters and leaves. */
-export interface BlockSpec {
-  seed: number;
-  layers: BlockLayer[];
-  optimizer: OptimizerConfig;
-  /** `samples`: bytes that are normalised here (the first stage; no input gradient is computed). */
-  input: { kind: 'samples'; normalisation: Normalisation } | { kind: 'activations' };
-  /** True for the block that ends the model: it takes labels and computes loss and metrics. */
-  head: boolean;
-  /** Samples per micro-batch in training; evaluation may use other sizes. */
-  rows: number;
-  /** This block's share (0..1] of the whole model's operations: what an emulated device scales by. */
+/** One node, or a slice of one, on registers of its block. */
+export interface BlockOp {
+  /** The node's index in the model. */
+  node: number;
+  layer: string;
+  /** `narrow`: takes positions `output.held` out of its input; parameterless. Its backward puts zeros around. */
+  op: Op | { kind: 'narrow' };
+  /** Registers by their index in the block. */
+  inputs: number[];
+  output: number;
+  /** The node's parameters over all units; this block has the entries of the units in its input and output registers. */
+  parameters: ParameterShape[];
+  /** Set where the register that it writes has final values and gets its whole gradient here: its units' importance may be measured. */
+  measures: boolean;
+}
+
+/**
+ * What a block computes between two boundaries. One without input, ops and output is idle, and never run; any of the three may be
+ * missing alone. A register that no boundary fills is read or sent in a later segment than it is written in: beside what others exchange.
+ */
+export interface BlockSegment {
+  /** Filled from outside before the ops run; null where nothing comes in: then earlier segments left all that is needed. */
+  input: number | null;
+  /** In order. */
+  ops: BlockOp[];
+  /** Handed to the boundary after (perhaps written in an earlier segment); null where nothing leaves, as at the loss head. */
+  output: number | null;
+  /** Share (0..1] of the whole model's operations: what an emulated device scales by. */
   share: number;
 }
 
-/** A named array. Names are `layer/kernel`, `layer/bias`; optimizer state is `layer/kernel:momentum`, `:m`, `:v`. */
+/** A block to hold: the slices of a run of nodes that one lane of a stage has. */
+export interface BlockSpec {
+  seed: number;
+  registers: Register[];
+  segments: BlockSegment[];
+  /** The order of units by space; absent: the model's own. */
+  orders: { space: number; units: number[] }[];
+  optimizer: OptimizerConfig;
+  /** `samples`: bytes that are normalised here (the first stage; no input gradient is computed). */
+  input: { kind: 'samples'; normalisation: Normalisation } | { kind: 'activations' };
+  /** True for the block that ends the model: its last segment with ops ends in logits, takes labels and computes loss and metrics. */
+  head: boolean;
+  /** Samples per micro-batch in training; evaluation may use other sizes. */
+  rows: number;
+}
+
+/**
+ * A named array, or some of its entries. Names are `layer/kernel`, `layer/bias` and so on; optimizer state is
+ * `layer/kernel:momentum`, `:m`, `:v`.
+ */
 export interface NamedArray {
   name: string;
   shape: number[];
   data: Float32Array;
+  /** Per dimension, which entries of the whole array these are, in this order; null: all of them. Left out: all of everything. */
+  entries?: (number[] | null)[];
 }
 
-/** Everything that must move with a layer when another peer takes it over. */
+/** What a block has of a layer: everything that must move with it when another peer takes it over. */
 export interface LayerState {
   layer: string;
   /** Optimizer updates applied so far (Adam's t). */
@@ -50,14 +89,22 @@ export interface LayerState {
 }
 
 export interface ForwardTask {
+  segment: number;
   micro: number;
+  /** The step; dropout draws its masks by it. */
+  step: number;
   rows: number;
-  /** [rows, input size], bytes where the block's input is `samples`. Ownership passes to the compute. */
-  input: Uint8Array | Float32Array;
-  /** [rows] class numbers; only for the head. */
+  /**
+   * The segment's input register [rows, width]; bytes in the first segment where the block's input is `samples`. Absent where the
+   * segment has none. Ownership passes to the compute.
+   */
+  input?: Uint8Array | Float32Array;
+  /** [rows] class numbers; only for the head's last segment. */
   labels?: Uint8Array;
-  /** False: nothing is kept for a backward pass. */
+  /** False: nothing is kept for a backward pass (but registers that later segments read, until they have). */
   training: boolean;
+  /** Measure the importance of units on this micro-batch, in its backward. */
+  measure?: boolean;
 }
 
 export interface Metrics {
@@ -68,20 +115,24 @@ export interface Metrics {
 }
 
 export interface ForwardResult {
-  /** [rows, output size]; absent at the head. */
+  /** The segment's output register [rows, width]; absent where it has none. */
   output?: Float32Array;
   /** At the head when not training. In training the head's metrics are read once per step (see StepResult). */
   metrics?: Metrics;
 }
 
 export interface BackwardTask {
+  segment: number;
   micro: number;
-  /** dLoss/dOutput [rows, output size], of the mean loss of this micro-batch; absent at the head, which has its own. */
+  /**
+   * dLoss/dOutput of the segment's output register, of the mean loss of this micro-batch, as far as it comes from beyond the boundary;
+   * absent where the segment has no output register.
+   */
   gradient?: Float32Array;
 }
 
 export interface BackwardResult {
-  /** dLoss/dInput [rows, input size]; absent at the first block. */
+  /** dLoss/dInput of the segment's input register; absent where it has none, or samples. */
   gradient?: Float32Array;
 }
 
@@ -94,6 +145,16 @@ export interface StepTask {
 export interface StepResult {
   /** The head's metrics over the step's micro-batches. */
   metrics?: Metrics;
+}
+
+/**
+ * Taylor scores of units (Molchanov et al., 2019, first order): mean over samples of |sum over the unit's numbers of h * dL/dh|,
+ * of the positions `held` of a space.
+ */
+export interface Importance {
+  space: number;
+  held: UnitRange;
+  scores: Float32Array;
 }
 
 /** Memory of tensors on this device. */
@@ -111,8 +172,8 @@ export interface MemoryUse {
   };
 }
 
-export interface LayerCost {
-  layer: string;
+/** Measured times of one small block: a pass through all its segments for one micro-batch. */
+export interface BlockCost {
   forwardMs: number;
   /** Input and weight gradient together. */
   backwardMs: number;
@@ -124,17 +185,19 @@ export interface LayerCost {
  */
 export interface Compute {
   readonly device: DeviceInfo;
-  /** Times each layer by itself on random numbers; never holds two layers at once. */
-  profile(layers: BlockLayer[], rows: number): Promise<LayerCost[]>;
-  /** Replaces the block held so far. Layers without given state start from `seed`. */
+  /** Times blocks one by one on arbitrary numbers; never holds two at once. */
+  profile(blocks: BlockSpec[]): Promise<BlockCost[]>;
+  /** Replaces the block held so far. Entries that no state gives start from the seed; later states count over earlier ones. */
   load(block: BlockSpec, state: LayerState[]): Promise<void>;
   forward(task: ForwardTask): Promise<ForwardResult>;
   backward(task: BackwardTask): Promise<BackwardResult>;
   step(task: StepTask): Promise<StepResult>;
   /** Forgets micro-batches in flight and gradients summed since the last step. */
   abandon(): Promise<void>;
-  /** The state of one held layer. */
+  /** What this block has of a layer. */
   read(layer: string): Promise<LayerState>;
+  /** Scores measured since the block was loaded, as moving averages; empty before any was measured. */
+  importance(): Promise<Importance[]>;
   memory(): Promise<MemoryUse>;
   /** Drops the block. */
   unload(): Promise<void>;

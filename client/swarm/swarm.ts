@@ -7,8 +7,10 @@ import { RunConfigSchema, type RunConfig } from '../../shared/schema/config.ts';
 import type { Control, ControlOf } from '../../shared/schema/control.ts';
 import type { Term } from '../../shared/schema/plan.ts';
 import { PROTOCOL_VERSION } from '../../shared/version.ts';
-import type { Task } from '../data/tasks.ts';
-import { modelShapes, parameterCount } from '../model/shapes.ts';
+import { TASKS, type Task } from '../data/tasks.ts';
+import { modelGraph, parameterCount, sizeOf, widthOf } from '../model/graph.ts';
+import { layersOf } from '../partition/stages.ts';
+import type { PartOnTheWay } from '../pipeline/block-runner.ts';
 import type { Span } from '../pipeline/timeline.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Compute, LayerState } from '../ports/compute.ts';
@@ -39,6 +41,8 @@ export interface SwarmPorts {
   me: Introduction;
   /** The data sets there are; MNIST where left out. */
   tasks?: Readonly<Record<RunConfig['task'], Task>>;
+  /** For experiments: parts that count as lost. Every peer of the room must be told the same. */
+  isLost?: (part: PartOnTheWay) => boolean;
 }
 
 /** Messages that change nothing a person could see. */
@@ -183,13 +187,17 @@ export class Swarm {
     return this.#participant.dataFetched;
   }
 
-  /** Asks the coordinator for a run. Rejects with a message for people. */
-  async start(config: RunConfig): Promise<void> {
+  /**
+   * Asks the coordinator for a run. Rejects with a message for people.
+   * @param weights of all layers, where training goes on from them instead of from the seed
+   */
+  async start(config: RunConfig, weights: readonly LayerState[] = []): Promise<void> {
     const checked = v.safeParse(RunConfigSchema, config);
     if (!checked.success) throw new Error(`This run cannot be started: ${complaint(checked.issues)}`);
-    assertTrainable(checked.output);
+    assertTrainable(checked.output, this.ports.tasks ?? TASKS);
+    this.#participant.offer(weights);
     for (let attempt = 0; attempt < 5; attempt++) {
-      const answer = await this.#askToStart(checked.output);
+      const answer = await this.#askToStart(checked.output, weights.length > 0);
       if (answer.accepted) return;
       if (!answer.retry) throw new Error(answer.message);
     }
@@ -199,6 +207,11 @@ export class Swarm {
   /** Ends training at the step it has reached; the model is tested as it is. */
   stop(): void {
     this.#toCoordinator({ type: 'stop' });
+  }
+
+  /** A new plan for everybody who is here now, by what was measured meanwhile; training goes on from where it is. */
+  replan(): void {
+    this.#toCoordinator({ type: 'replan' });
   }
 
   /** Goes on with the rest after a pause. */
@@ -248,13 +261,14 @@ export class Swarm {
   }
 
   #viewPeer(peer: PeerId): PeerView {
-    const stage = this.record.plan?.stages.find(({ lanes }) => lanes.some((lane) => lane.peer === peer));
+    const { plan, config } = this.record;
+    const stage = plan?.stages.find(({ lanes }) => lanes.includes(peer));
     return {
       id: peer,
       ...this.#introductions.get(peer)!,
       isSelf: peer === this.self,
       isCoordinator: this.#election.term?.peer === peer,
-      layers: stage?.layers ?? [],
+      layers: stage && config ? layersOf(modelGraph(config.model), stage) : [],
     };
   }
 
@@ -333,7 +347,7 @@ export class Swarm {
     this.#changed();
   }
 
-  async #askToStart(config: RunConfig): Promise<ControlOf<'start-answer'>> {
+  async #askToStart(config: RunConfig, weights: boolean): Promise<ControlOf<'start-answer'>> {
     const { clock } = this.ports;
     const pause = (ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
     const answer = new Promise<ControlOf<'start-answer'>>((resolve) => {
@@ -342,7 +356,7 @@ export class Swarm {
         resolve({ type: 'start-answer', accepted: false, retry: true, message: 'no answer' }),
       );
     });
-    this.#toCoordinator({ type: 'start', config });
+    this.#toCoordinator({ type: 'start', config, weights });
     const given = await answer;
     if (!given.accepted && given.retry) await pause(LIMITS.election.settleMs);
     return given;
@@ -362,7 +376,7 @@ export class Swarm {
       report: {
         id: this.self,
         ...this.ports.me,
-        ...(await this.#participant.report(this.record.config)),
+        ...(await this.#participant.report()),
         wire: { bytesSent, messagesSent },
         refused: this.refusals.total,
       },
@@ -371,8 +385,18 @@ export class Swarm {
 }
 
 /** Throws a message for people where the layers do not fit each other or the model is too large for any room. */
-function assertTrainable({ model }: RunConfig): void {
-  const parameters = modelShapes(model).reduce((sum, shape) => sum + parameterCount(shape), 0);
+function assertTrainable({ model, task }: RunConfig, tasks: Readonly<Record<RunConfig['task'], Task>>): void {
+  const { nodes, input } = modelGraph(model);
+  const { classes, inputShape } = tasks[task];
+  if (widthOf(input) !== sizeOf(inputShape)) {
+    throw new Error(
+      `${model.name} takes ${widthOf(input)} numbers, but a sample of ${task} has ${sizeOf(inputShape)}.`,
+    );
+  }
+  const scores = widthOf(nodes.at(-1)!.output);
+  if (scores !== classes)
+    throw new Error(`${model.name} gives ${scores} scores, but ${task} has ${classes} classes.`);
+  const parameters = parameterCount(nodes);
   if (parameters > LIMITS.run.parameters) {
     throw new Error(
       `${model.name} has ${parameters} parameters; at most ${LIMITS.run.parameters} can be trained.`,

@@ -4,31 +4,59 @@ import { name, real, whole } from './common.ts';
 
 const LayerNameSchema = v.pipe(name(LIMITS.run.layerNameChars), v.regex(/^[A-Za-z0-9_.-]+$/));
 
+const ActivationSchema = v.picklist(['linear', 'relu', 'tanh', 'sigmoid']);
+const extent = whole(1, LIMITS.run.units);
+const PairSchema = v.tuple([whole(1, LIMITS.run.extent), whole(1, LIMITS.run.extent)]);
+const named = {
+  name: LayerNameSchema,
+  inputs: v.optional(v.pipe(v.array(LayerNameSchema), v.minLength(1), v.maxLength(8))),
+};
+const windowed = { strides: PairSchema, padding: v.picklist(['same', 'valid']) };
+const trained = { activation: ActivationSchema, useBias: v.boolean() };
+const normalising = { epsilon: v.pipe(real(0, 1), v.gtValue(0)), center: v.boolean(), scale: v.boolean() };
+
 export const LayerSpecSchema = v.variant('kind', [
+  v.strictObject({ kind: v.literal('dense'), ...named, units: extent, ...trained }),
   v.strictObject({
-    kind: v.literal('dense'),
-    name: LayerNameSchema,
-    units: whole(1, LIMITS.run.units),
-    activation: v.picklist(['linear', 'relu', 'tanh', 'sigmoid']),
+    kind: v.literal('conv2d'),
+    ...named,
+    units: extent,
+    kernelSize: PairSchema,
+    ...windowed,
+    ...trained,
   }),
+  v.strictObject({
+    kind: v.literal('depthwiseConv2d'),
+    ...named,
+    kernelSize: PairSchema,
+    multiplier: whole(1, LIMITS.run.extent),
+    ...windowed,
+    ...trained,
+  }),
+  v.strictObject({ kind: v.literal('maxPooling2d'), ...named, poolSize: PairSchema, ...windowed }),
+  v.strictObject({ kind: v.literal('averagePooling2d'), ...named, poolSize: PairSchema, ...windowed }),
+  v.strictObject({ kind: v.literal('globalAveragePooling2d'), ...named }),
+  v.strictObject({ kind: v.literal('flatten'), ...named }),
+  v.strictObject({
+    kind: v.literal('reshape'),
+    ...named,
+    shape: v.pipe(v.array(extent), v.minLength(1), v.maxLength(3)),
+  }),
+  v.strictObject({ kind: v.literal('activation'), ...named, activation: ActivationSchema }),
+  v.strictObject({ kind: v.literal('leakyRelu'), ...named, alpha: real(0, 1) }),
+  v.strictObject({ kind: v.literal('dropout'), ...named, rate: v.pipe(real(0, 1), v.ltValue(1)) }),
+  v.strictObject({ kind: v.literal('batchNormalization'), ...named, momentum: real(0, 1), ...normalising }),
+  v.strictObject({ kind: v.literal('layerNormalization'), ...named, ...normalising }),
+  v.strictObject({ kind: v.literal('softmax'), ...named }),
+  v.strictObject({ kind: v.literal('add'), ...named }),
 ]);
 
-export const ModelSpecSchema = v.pipe(
-  v.strictObject({
-    name: name(LIMITS.run.layerNameChars),
-    inputShape: v.pipe(v.array(whole(1, LIMITS.run.units)), v.minLength(1), v.maxLength(3)),
-    layers: v.pipe(v.array(LayerSpecSchema), v.minLength(1), v.maxLength(LIMITS.run.layers)),
-    loss: v.literal('softmaxCrossEntropy'),
-  }),
-  v.check(
-    ({ layers }) => new Set(layers.map((layer) => layer.name)).size === layers.length,
-    'Two layers share a name.',
-  ),
-  v.check(
-    ({ layers }) => layers.at(-1)!.activation === 'linear',
-    'The last layer gives the logits: it is linear.',
-  ),
-);
+export const ModelSpecSchema = v.strictObject({
+  name: name(LIMITS.run.layerNameChars),
+  inputShape: v.pipe(v.array(extent), v.minLength(1), v.maxLength(3)),
+  layers: v.pipe(v.array(LayerSpecSchema), v.minLength(1), v.maxLength(LIMITS.run.layers)),
+  loss: v.literal('softmaxCrossEntropy'),
+});
 
 export const OptimizerSchema = v.strictObject({
   kind: v.picklist(['sgd', 'momentum', 'adam']),
@@ -39,8 +67,16 @@ export const OptimizerSchema = v.strictObject({
 /** One training run, as the person who presses Start asks for it. */
 export const RunConfigSchema = v.pipe(
   v.strictObject({
-    task: v.picklist(['mnist']),
+    task: v.picklist(['mnist', 'fashion']),
     model: ModelSpecSchema,
+    /** How the model is cut: stages and lanes, stages alone, lanes alone, or what the planner finds best. */
+    partition: v.picklist(['auto', 'hybrid', 'vertical', 'horizontal']),
+    /** Stages and lanes; null: the planner's choice. */
+    grid: v.nullable(
+      v.strictObject({ stages: whole(1, LIMITS.room.peers), lanes: whole(1, LIMITS.room.peers) }),
+    ),
+    /** Slices in proportion to measured speed, or all alike (to see what that costs). */
+    shares: v.picklist(['measured', 'even']),
     steps: whole(1, LIMITS.run.steps),
     /** Samples per optimizer step. */
     batch: whole(1, LIMITS.run.batch),

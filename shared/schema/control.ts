@@ -34,6 +34,8 @@ export const DeviceSchema = v.strictObject({
   where: v.picklist(['worker', 'page', 'process']),
   note: text(300),
   emulatedMs: v.nullable(ms),
+  /** Budget for tensors; null: none was set. */
+  memoryBytes: v.nullable(whole(1, 1e15)),
   browser: text(80),
 });
 
@@ -56,6 +58,16 @@ export type Phase = v.InferOutput<typeof PhaseSchema>;
 
 export const EventSchema = v.looseObject({ t_ms: ms, type: name(40), message: text(600) });
 export type RunEvent = v.InferOutput<typeof EventSchema>;
+
+/** Scores of the units of one layer's outputs, by unit; 0 for units that others have. */
+export const ScoresSchema = v.strictObject({
+  space: whole(0, LIMITS.run.layers),
+  /** The first position that is meant. */
+  start: whole(0, LIMITS.run.units),
+  scores: v.pipe(v.array(real(0, 1e30)), v.maxLength(LIMITS.run.orderedUnits)),
+});
+export type Scores = v.InferOutput<typeof ScoresSchema>;
+const scores = v.pipe(v.array(ScoresSchema), v.maxLength(LIMITS.run.layers));
 
 export const BlockReportSchema = v.strictObject({
   layers: v.array(layerName),
@@ -83,6 +95,18 @@ export const PeerReportSchema = v.strictObject({
   }),
   ledger: v.strictObject({ whole: u32, partial: u32, skipped: u32 }),
   wire: v.strictObject({ bytesSent: whole(0, 1e15), messagesSent: whole(0, 1e15) }),
+  /** What it sent over each boundary in training, frame headers included. */
+  traffic: v.pipe(
+    v.array(
+      v.strictObject({
+        boundary: whole(0, LIMITS.run.nodes * 2),
+        forwardBytes: whole(0, 1e15),
+        backwardBytes: whole(0, 1e15),
+      }),
+    ),
+    v.maxLength(LIMITS.run.nodes),
+  ),
+  importance: scores,
   /** Milliseconds this peer computed since the run began. */
   busyMs: ms,
   refused: u32,
@@ -108,6 +132,19 @@ export const BlobNameSchema = v.variant('kind', [
 ]);
 export type BlobName = v.InferOutput<typeof BlobNameSchema>;
 
+/** State of a layer that is here: whose piece it was, how much of the layer, and the steps it has seen. */
+export const HoldingSchema = v.strictObject({
+  layer: layerName,
+  stepsDone: steps,
+  /** The plan that made the piece; 0 where somebody brought the weights along. */
+  version: u32,
+  stage: whole(0, LIMITS.room.peers),
+  lane: whole(0, LIMITS.room.peers),
+  /** Numbers of its parameters. */
+  numbers: whole(1, 1e12),
+});
+export type Holding = v.InferOutput<typeof HoldingSchema>;
+
 const options = [
   v.strictObject({
     type: v.literal('hello'),
@@ -127,7 +164,8 @@ const options = [
   v.strictObject({ type: v.literal('claim'), term: TermSchema, centrality: real(0, 1e12) }),
   v.strictObject({ type: v.literal('leave') }),
 
-  v.strictObject({ type: v.literal('start'), config: RunConfigSchema }),
+  /** `weights`: the sender has the weights to begin with, every layer's. */
+  v.strictObject({ type: v.literal('start'), config: RunConfigSchema, weights: v.boolean() }),
   v.strictObject({
     type: v.literal('start-answer'),
     accepted: v.boolean(),
@@ -136,14 +174,18 @@ const options = [
   }),
   v.strictObject({ type: v.literal('stop') }),
   v.strictObject({ type: v.literal('go-on') }),
+  /** A person wants a new plan for everybody who is here now. */
+  v.strictObject({ type: v.literal('replan') }),
 
   v.strictObject({ type: v.literal('profile'), term: TermSchema, config: RunConfigSchema }),
   v.strictObject({
     type: v.literal('profile-answer'),
-    costs: v.pipe(
-      v.array(v.strictObject({ layer: layerName, forwardMs: ms, backwardMs: ms })),
-      v.maxLength(LIMITS.run.layers),
-    ),
+    /** One for each layer, in order: all of it, one micro-batch, alone. */
+    costs: v.pipe(v.array(v.strictObject({ forwardMs: ms, backwardMs: ms })), v.maxLength(LIMITS.run.layers)),
+    /** What a forward or backward costs whatever its size. */
+    taskMs: ms,
+    /** Budget for tensors; null: none was set. */
+    memoryBytes: v.nullable(whole(1, 1e15)),
     /** Why this peer takes no block; empty where it does. */
     declined: text(300),
   }),
@@ -156,11 +198,8 @@ const options = [
   v.strictObject({
     type: v.literal('paused'),
     ...planKey.entries,
-    /** Layers whose state is here, with the steps it has seen. */
-    holds: v.pipe(
-      v.array(v.strictObject({ layer: layerName, stepsDone: steps })),
-      v.maxLength(LIMITS.run.layers),
-    ),
+    holds: v.pipe(v.array(HoldingSchema), v.maxLength(LIMITS.run.layers)),
+    importance: scores,
   }),
   v.strictObject({ type: v.literal('trouble'), ...planKey.entries, fatal: v.boolean(), message: text(300) }),
   v.strictObject({

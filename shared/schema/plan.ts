@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { LIMITS } from '../limits.ts';
-import { name, real, whole } from './common.ts';
+import { name, real, text, whole } from './common.ts';
 import { PeerIdSchema } from './signal.ts';
 
 /** A term of office: higher counters fence lower ones; equal counters are settled by the lower id. */
@@ -8,38 +8,47 @@ export const TermSchema = v.strictObject({ counter: whole(1, 0xffffffff), peer: 
 export type Term = v.InferOutput<typeof TermSchema>;
 
 const LayerName = name(LIMITS.run.layerNameChars);
-export const UnitRangeSchema = v.pipe(
-  v.tuple([whole(0, LIMITS.run.units), whole(0, LIMITS.run.units)]),
-  v.check(([start, end]) => start < end, 'A range of units is empty.'),
-);
+const unit = whole(0, LIMITS.run.units);
 
-/** One lane of a stage: the peer that holds it and the units of every layer that are its own. */
-export const LaneSchema = v.strictObject({
-  peer: PeerIdSchema,
-  units: v.record(LayerName, UnitRangeSchema),
+/**
+ * How a node of the model lies over the lanes of its stage. `columns`: each lane computes its own units from the whole input.
+ * `rows`: each lane computes a partial sum of all units from its slice of the input. `slices`: each lane has its units, before and
+ * after. `copies`: every lane computes all of it. `owner`: one lane computes all of it, for the stage.
+ */
+export const SplitSchema = v.picklist(['columns', 'rows', 'slices', 'copies', 'owner']);
+export type Split = v.InferOutput<typeof SplitSchema>;
+
+/** How the units of one space are cut over the lanes of a stage: lane k has positions [cuts[k], cuts[k + 1]). */
+export const SlicingSchema = v.strictObject({
+  space: whole(0, LIMITS.run.layers),
+  cuts: v.pipe(v.array(unit), v.minLength(2), v.maxLength(LIMITS.room.peers + 1)),
 });
+export type Slicing = v.InferOutput<typeof SlicingSchema>;
 
 export const StageSchema = v.strictObject({
-  layers: v.pipe(v.array(LayerName), v.minLength(1), v.maxLength(LIMITS.run.layers)),
-  lanes: v.pipe(v.array(LaneSchema), v.minLength(1), v.maxLength(LIMITS.room.peers)),
+  /** Nodes [start, end) of the model's graph. */
+  nodes: v.tuple([whole(0, LIMITS.run.nodes), whole(1, LIMITS.run.nodes)]),
+  /** One for each of them. */
+  splits: v.pipe(v.array(SplitSchema), v.minLength(1), v.maxLength(LIMITS.run.nodes)),
+  /** The peer of each lane. */
+  lanes: v.pipe(v.array(PeerIdSchema), v.minLength(1), v.maxLength(LIMITS.room.peers)),
+  slicings: v.pipe(v.array(SlicingSchema), v.maxLength(LIMITS.run.layers)),
+  /** The lane that owns what is not cut: `owner` nodes, and the loss in the last stage. */
+  owner: whole(0, LIMITS.room.peers),
+  /** The lane that takes over from the owner; the owner itself where it is alone. */
+  deputy: whole(0, LIMITS.room.peers),
 });
 export type Stage = v.InferOutput<typeof StageSchema>;
 
-/** What crosses from stage s to stage s + 1; boundary i lies before stage i + 1. With one lane a side all kinds are one. */
-export const BoundarySchema = v.strictObject({
-  kind: v.picklist(['slice', 'gather', 'reduce']),
-  /** Numbers per sample that cross. */
-  width: whole(1, LIMITS.run.units),
+/** The order of a space's units: position -> unit. Spaces without one keep the model's order. */
+export const OrderSchema = v.strictObject({
+  space: whole(0, LIMITS.run.layers),
+  units: v.pipe(v.array(unit), v.minLength(1), v.maxLength(LIMITS.run.orderedUnits)),
 });
-export type Boundary = v.InferOutput<typeof BoundarySchema>;
+export type Order = v.InferOutput<typeof OrderSchema>;
 
-/** Where the state of a layer's units comes from when the plan begins. */
-export const SourceSchema = v.strictObject({
-  layer: LayerName,
-  units: UnitRangeSchema,
-  /** A peer that holds them, or `seed`: initial weights (at the start, or because every holder is gone). */
-  from: v.union([PeerIdSchema, v.literal('seed')]),
-});
+/** A peer that has state of a layer (all or some of its units). Whoever takes the layer over reads them in this order: later ones count. */
+export const SourceSchema = v.strictObject({ layer: LayerName, from: PeerIdSchema });
 export type Source = v.InferOutput<typeof SourceSchema>;
 
 export const PlanSchema = v.strictObject({
@@ -51,12 +60,21 @@ export const PlanSchema = v.strictObject({
   /** The step before which training ends: the run's steps, or fewer where somebody pressed Stop. */
   endStep: whole(0, LIMITS.run.steps),
   stages: v.pipe(v.array(StageSchema), v.minLength(1), v.maxLength(LIMITS.room.peers)),
-  boundaries: v.pipe(v.array(BoundarySchema), v.maxLength(LIMITS.room.peers)),
-  sources: v.pipe(v.array(SourceSchema), v.maxLength(LIMITS.run.layers * 4)),
+  orders: v.pipe(v.array(OrderSchema), v.maxLength(LIMITS.run.layers)),
+  /** Where state comes from when the plan begins; what no source has starts from the seed. */
+  sources: v.pipe(v.array(SourceSchema), v.maxLength(LIMITS.run.layers * LIMITS.room.peers)),
   /** Peers without a block, ready to take one. */
   standby: v.pipe(v.array(PeerIdSchema), v.maxLength(LIMITS.room.peers)),
   /** Peers that share the keeping of the data set, in order. */
   dataHomes: v.pipe(v.array(PeerIdSchema), v.minLength(1), v.maxLength(LIMITS.room.peers)),
-  predicted: v.strictObject({ stepMs: real(0, 1e9), stageMs: v.array(real(0, 1e9)) }),
+  predicted: v.strictObject({
+    stepMs: real(0, 1e9),
+    /** Busy time of each stage's slowest lane in one step. */
+    stageMs: v.array(real(0, 1e9)),
+    /** Tensor bytes of each block, stage by stage, lane by lane. */
+    memoryBytes: v.array(v.array(real(0, 1e15))),
+    /** Why the plan looks as it does, for people. */
+    why: text(600),
+  }),
 });
 export type Plan = v.InferOutput<typeof PlanSchema>;

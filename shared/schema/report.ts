@@ -2,11 +2,14 @@ import * as v from 'valibot';
 import { REPORT_VERSION } from '../version.ts';
 import { RunConfigSchema } from './config.ts';
 import { EventSchema, PeerReportSchema } from './control.ts';
+import { OrderSchema, StageSchema } from './plan.ts';
 import { PeerIdSchema } from './signal.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const amount = v.pipe(v.number(), v.finite(), v.minValue(0));
 const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
+
+const BoundaryKindSchema = v.picklist(['slice', 'gather', 'reduce']);
 
 /** A link as measured when the coordinator took office. */
 export const ReportLinkSchema = v.strictObject({
@@ -22,7 +25,7 @@ export const ReportLinkSchema = v.strictObject({
 export const ReportSchema = v.strictObject({
   version: v.literal(REPORT_VERSION),
   seed: count,
-  config: v.object({ ...RunConfigSchema.entries, emulated: v.boolean(), partition: v.literal('vertical') }),
+  config: v.object({ ...RunConfigSchema.entries, emulated: v.boolean() }),
   peers: v.array(
     v.strictObject({
       id: PeerIdSchema,
@@ -34,6 +37,8 @@ export const ReportSchema = v.strictObject({
       note: v.string(),
       /** Milliseconds for the whole model's forward of one micro-batch where the device is emulated. */
       emulated_ms: v.nullable(amount),
+      /** Budget for tensors, where one was set. */
+      budget_bytes: v.nullable(count),
       /** Operations per second of this peer's block while it computed; null where it held none. */
       speed: v.nullable(amount),
       blocks: PeerReportSchema.entries.blocks,
@@ -65,14 +70,34 @@ export const ReportSchema = v.strictObject({
     version: count,
     stages: v.array(
       v.strictObject({
+        ...StageSchema.entries,
+        /** Layers of which it has any part. */
         layers: v.array(v.string()),
-        lanes: v.array(
-          v.strictObject({ peer: PeerIdSchema, units: v.record(v.string(), v.tuple([count, count])) }),
-        ),
       }),
     ),
+    boundaries: v.array(
+      v.strictObject({
+        kind: BoundaryKindSchema,
+        inside_stage: v.boolean(),
+        /** The layer whose output crosses. */
+        after: v.string(),
+        /** Numbers per sample of the whole tensor. */
+        width: count,
+        /** Sent under this plan, all peers, frame headers included. */
+        forward_bytes: count,
+        backward_bytes: count,
+        /** What the formula gives for each direction. */
+        expected_bytes: count,
+      }),
+    ),
+    orders: v.array(OrderSchema),
     standby: v.array(PeerIdSchema),
-    predicted: v.strictObject({ step_ms: amount, stage_ms: v.array(amount) }),
+    predicted: v.strictObject({
+      step_ms: amount,
+      stage_ms: v.array(amount),
+      memory_bytes: v.array(v.array(amount)),
+      why: v.string(),
+    }),
   }),
   steps: v.array(
     v.strictObject({ step: count, loss: v.pipe(v.number(), v.finite()), accuracy: share, t_ms: amount }),
@@ -87,6 +112,8 @@ export const ReportSchema = v.strictObject({
   /** Summed over blocks: each micro-batch ends once at each block. */
   micro_batches: v.strictObject({ whole: count, partial: count, skipped: count }),
   wire: v.strictObject({ bytes_sent: count, messages_sent: count }),
+  /** Taylor scores of units, by the layer that makes them: mean over samples of |output * gradient|. */
+  importance: v.array(v.strictObject({ layer: v.string(), scores: v.array(amount) })),
   events: v.array(EventSchema),
 });
 export type Report = v.InferOutput<typeof ReportSchema>;

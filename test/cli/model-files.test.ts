@@ -7,7 +7,8 @@ import * as tf from '@tensorflow/tfjs';
 import { writeModelFiles } from '../../client/cli/model-files.ts';
 import { runConfig } from '../../client/defaults.ts';
 import { assembleModel } from '../../client/engine/assemble.ts';
-import { modelShapes, sizeOf } from '../../client/model/shapes.ts';
+import { modelGraph, sizeOf } from '../../client/model/graph.ts';
+import { layerStates } from '../../client/model/import-model.ts';
 
 /** How plain tfjs reads a model from files where tfjs-node is not there. */
 function fromFile(path: string): tf.io.IOHandler {
@@ -30,15 +31,14 @@ it('writes a model that plain tfjs loads with the same outputs', async (t) => {
   await tf.setBackend('cpu');
   const config = runConfig({ model: 'mlp:12-8' });
   let next = 0;
-  const states = modelShapes(config.model).map(({ spec, parameters }) => ({
-    layer: spec.name,
-    parameters: parameters.map(({ name, shape }) => ({
+  const parameters = modelGraph(config.model).nodes.flatMap((node) => node.parameters);
+  const states = layerStates(
+    parameters.map(({ name, shape }) => ({
       name,
       shape,
       data: Float32Array.from({ length: sizeOf(shape) }, () => Math.sin(next++) / 8),
     })),
-    optimizer: { step: 0, slots: [] },
-  })) as unknown as Parameters<typeof assembleModel>[1];
+  );
   const saved = join(dir, 'deep', 'model');
   await writeModelFiles(saved, await assembleModel(config.model, states), config);
 
@@ -47,9 +47,9 @@ it('writes a model that plain tfjs loads with the same outputs', async (t) => {
     model.layers.map(({ name }) => name),
     ['dense_1', 'dense_2', 'dense_3'],
   );
-  for (const [i, { parameters }] of states.entries()) {
+  for (const [i, state] of states.entries()) {
     for (const [j, weight] of model.layers[i].getWeights().entries()) {
-      assert.deepEqual(await weight.data(), parameters[j].data);
+      assert.deepEqual(await weight.data(), state.parameters[j].data);
     }
   }
   const x = tf.randomNormal([3, 784], 0, 1, 'float32', 1);

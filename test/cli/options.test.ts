@@ -5,9 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { parseSwarmOptions, SWARM_HELP, type SwarmOptions } from '../../client/cli/swarm-options.ts';
+import { SWARM_HELP } from '../../client/cli/swarm-help.ts';
+import { parseSwarmOptions, type SwarmOptions } from '../../client/cli/swarm-options.ts';
+import { checkDataSet } from '../../client/cli/paths.ts';
 import { runConfig } from '../../client/defaults.ts';
+import { hasFashion } from '../../signaling/data-files.ts';
 import { LIMITS } from '../../shared/limits.ts';
+
+const MISSING_FASHION =
+  "--task fashion needs Debian's package dataset-fashion-mnist: apt-get install dataset-fashion-mnist.";
 
 const dir = mkdtempSync(join(tmpdir(), 'edgepipe-options-'));
 after(() => rmSync(dir, { recursive: true, force: true }));
@@ -26,11 +32,13 @@ describe('flags of the swarm command', () => {
     assert.deepEqual(read(), {
       peers: 4,
       config: { ...runConfig(), onDeparture: 'continue' },
+      weights: null,
       report: null,
       save: null,
       browser: null,
       isolate: false,
       deviceMs: null,
+      memoryBytes: null,
       delays: [],
       watch: false,
       port: 0,
@@ -43,9 +51,12 @@ describe('flags of the swarm command', () => {
     const report = join(dir, 'new.json');
     const save = join(dir, 'new', 'model');
     const args = [
-      ['--peers', '3'],
+      ['--peers', '6'],
       ['--task', 'mnist'],
       ['--model', 'mlp:64-32'],
+      ['--partition', 'hybrid'],
+      ['--grid', '2X3'],
+      ['--shares', 'even'],
       ['--steps', '10'],
       ['--batch=96'],
       ['--micro-batches', '8'],
@@ -57,7 +68,8 @@ describe('flags of the swarm command', () => {
       ['--save', save],
       ['--browser', process.execPath],
       ['--isolate'],
-      ['--device-ms', '200, 100.5,400'],
+      ['--device-ms', '200, 100.5,400,1,2,3'],
+      ['--memory-mb', '64,32.5,1,2,3,0.001'],
       ['--delay', '1-2:80,3-1:20'],
       ['--watch'],
       ['--port', '9000'],
@@ -65,12 +77,14 @@ describe('flags of the swarm command', () => {
     ];
     const { config, ...options } = read(...args.flat());
     assert.deepEqual(options, {
-      peers: 3,
+      peers: 6,
+      weights: null,
       report,
       save,
       browser: process.execPath,
       isolate: true,
-      deviceMs: [200, 100.5, 400],
+      deviceMs: [200, 100.5, 400, 1, 2, 3],
+      memoryBytes: [64e6, 32.5e6, 1e6, 2e6, 3e6, 1000],
       delays: [
         { a: 1, b: 2, ms: 80 },
         { a: 1, b: 3, ms: 20 },
@@ -81,11 +95,15 @@ describe('flags of the swarm command', () => {
       help: false,
     });
     assert.deepEqual(
-      config.model.layers.map(({ units }) => units),
+      config.model.layers.map((layer) => 'units' in layer && layer.units),
       [64, 32, 10],
     );
     assert.deepEqual(config.optimizer, { kind: 'momentum', learningRate: 0.01, decay: 'constant' });
     assert.deepEqual([config.steps, config.batch, config.microBatches, config.seed], [10, 96, 8, 7]);
+    assert.deepEqual(
+      [config.partition, config.grid, config.shares],
+      ['hybrid', { stages: 2, lanes: 3 }, 'even'],
+    );
     assert.equal(config.onDeparture, 'continue');
     for (const [arg] of args) assert.match(SWARM_HELP, new RegExp(`${arg.split('=')[0]}\\b`));
     assert.match(SWARM_HELP, /--help/);
@@ -98,6 +116,28 @@ describe('flags of the swarm command', () => {
       { a: 1, b: 3, ms: 80 },
       { a: 2, b: 3, ms: 80 },
     ]);
+  });
+
+  it('knows the models by name, and leaves a grid to the planner where it is auto', () => {
+    for (const model of ['cnn', 'cnn:16-32-128', 'resnet'])
+      assert.equal(read('--model', model).config.model.name, model);
+    assert.equal(read('--grid', 'auto').config.grid, null);
+    for (const args of [
+      '--partition vertical --grid 4x1',
+      '--partition horizontal --grid 1x4',
+      '--grid 2x2',
+    ]) {
+      assert.ok(read(...args.split(' ')).config.grid);
+    }
+    assert.equal(read('--grid', '2x3', '--watch').peers, 4, 'others may come in');
+  });
+
+  it('takes Fashion-MNIST where its package is installed', () => {
+    const parsed = parseSwarmOptions(['--task', 'fashion']);
+    if (hasFashion()) assert.ok(parsed.ok && parsed.options.config.task === 'fashion');
+    else assert.ok(!parsed.ok && parsed.message.startsWith(MISSING_FASHION));
+    assert.throws(() => checkDataSet('fashion', dir), { message: MISSING_FASHION });
+    assert.doesNotThrow(() => checkDataSet('mnist', dir));
   });
 
   it('allows a report over an older one, and a model into a directory that is there', () => {
@@ -118,8 +158,8 @@ describe('flags of the swarm command', () => {
     ['--peers 17', /--peers.*16.*not "17"/],
     ['--peers four', /--peers.*not "four"/],
     ['--peers 2.5', /--peers.*not "2\.5"/],
-    ['--task cifar', /--task wants mnist, not "cifar"/],
-    ['--model cnn', /--model.*no model "cnn"\. Use mlp/],
+    ['--task cifar', /--task wants mnist or fashion, not "cifar"/],
+    ['--model vgg', /--model.*no model "vgg"\. Use mlp, .*cnn.*resnet/],
     ['--model mlp:0', /--model.*mlp:0/],
     [`--model mlp:${'8-'.repeat(LIMITS.run.layers)}8`, /--model.*at most 256 layers/],
     ['--steps 0', /--steps wants a whole number from 1 to 1000000, not "0"/],
@@ -141,6 +181,17 @@ describe('flags of the swarm command', () => {
     ['--device-ms 1,2', /--device-ms has 2 numbers for 4 peers/],
     ['--device-ms 0', /--device-ms.*above 0.*not "0"/],
     ['--device-ms 1,2,3,x', /--device-ms.*not "x"/],
+    ['--partition diagonal', /--partition wants auto or hybrid or vertical or horizontal, not "diagonal"/],
+    ['--shares fair', /--shares wants measured or even, not "fair"/],
+    ['--grid 2', /--grid wants stages x lanes such as 2x2, each from 1 to 16, or auto, not "2"/],
+    ['--grid 0x2', /--grid wants .*not "0x2"/],
+    ['--grid 2x17', /--grid wants .*not "2x17"/],
+    ['--grid 2x3', /^--grid 2x3 needs 6 peers, but --peers is 4\. All flags/],
+    ['--partition vertical --grid 2x2', /--partition vertical --grid 2x2 has 2 lanes, .*alone: 4x1\./],
+    ['--partition horizontal --grid 2x2', /--partition horizontal --grid 2x2 has 2 stages, .*alone: 1x4\./],
+    ['--partition hybrid --grid 4x1', /--partition hybrid --grid 4x1 is a vertical partition/],
+    ['--memory-mb 1,2', /--memory-mb has 2 numbers for 4 peers/],
+    ['--memory-mb 0', /--memory-mb.*above 0.*not "0"/],
     ['--delay 1-5:3', /--delay 1-5:3: there is no peer 5; .*1 to 4/],
     ['--delay 0-1:3', /no peer 0/],
     ['--delay 2-2:3', /a peer has no link to itself/],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import { EmulatedCompute } from '../../client/engine/emulated.ts';
 import type { Clock } from '../../client/ports/clock.ts';
-import type { Compute } from '../../client/ports/compute.ts';
+import type { BlockSpec, Compute } from '../../client/ports/compute.ts';
 import { batch, blockOf, mlp, newCompute, optimizer } from './support.ts';
 
 /** Time that passes only when somebody waits for it, or when the test says so. */
@@ -19,7 +19,12 @@ class FakeClock implements Clock {
 }
 
 const model = mlp([6, 8, 3], 'relu');
-const block = { ...blockOf(model, optimizer('sgd'), { rows: 4 }), share: 0.25 };
+const whole = blockOf(model, optimizer('sgd'), { rows: 4 });
+const quarter = (block: BlockSpec): BlockSpec => ({
+  ...block,
+  segments: block.segments.map((segment) => ({ ...segment, share: 0.25 })),
+});
+const block = quarter(whole);
 const { inputs, labels, rows } = batch(model, 4, 1);
 
 describe('an emulated device', () => {
@@ -49,6 +54,8 @@ describe('an emulated device', () => {
   }
   const forward = (micro: number, training = true, copies = 1) =>
     device.forward({
+      segment: 0,
+      step: 0,
       micro,
       rows: rows * copies,
       input: Float32Array.from({ length: inputs.length * copies }, (_, i) => inputs[i % inputs.length]),
@@ -59,13 +66,13 @@ describe('an emulated device', () => {
   it('takes its share of the whole time for forward and backward, real time counted in', async () => {
     realMs = 15;
     assert.equal(await lasts(() => forward(0)), 20);
-    assert.equal(await lasts(() => device.backward({ micro: 0 })), 20);
+    assert.equal(await lasts(() => device.backward({ segment: 0, micro: 0 })), 20);
   });
 
   it('adds nothing where the real device is slower, and nothing to a step', async () => {
     realMs = 33;
     assert.equal(await lasts(() => forward(0)), 33);
-    await device.backward({ micro: 0 });
+    await device.backward({ segment: 0, micro: 0 });
     assert.equal(await lasts(() => device.step({ counted: 1, learningRate: 0.1 })), 0);
   });
 
@@ -78,17 +85,15 @@ describe('an emulated device', () => {
   });
 
   it('fails without waiting', async () => {
-    assert.equal(await lasts(() => assert.rejects(device.backward({ micro: 5 }))), 0);
+    assert.equal(await lasts(() => assert.rejects(device.backward({ segment: 0, micro: 5 }))), 0);
   });
 
-  it('reports the emulated times, split by operations, and its speed', async () => {
-    const costs = await device.profile(block.layers);
-    const operations = [6 * 8, 8 * 3];
-    costs.forEach(({ layer, forwardMs, backwardMs }, i) => {
-      assert.equal(layer, `dense${i + 1}`);
-      assert.equal(forwardMs, (80 * operations[i]) / 72);
-      assert.equal(backwardMs, forwardMs);
-    });
+  it("reports the emulated times, by each block's share, and its speed", async () => {
+    const costs = await device.profile([quarter(whole), whole]);
+    assert.deepEqual(costs, [
+      { forwardMs: 20, backwardMs: 20 },
+      { forwardMs: 80, backwardMs: 80 },
+    ]);
     assert.equal(device.device.emulatedMs, 80);
   });
 });

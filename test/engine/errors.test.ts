@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import type { Compute, LayerState } from '../../client/ports/compute.ts';
-import { batch, blockOf, mlp, newCompute, optimizer, readAll, through } from './support.ts';
+import { batch, blockOf, layersIn, mlp, newCompute, optimizer, readAll, through } from './support.ts';
 
 const model = mlp([6, 5, 4, 3], 'relu');
 const head = blockOf(model, optimizer('adam'));
@@ -9,7 +9,16 @@ const middle = blockOf(model, optimizer('adam'), { from: 0, to: 2 });
 const { inputs, labels, rows } = batch(model, 4, 1);
 
 const forward = (compute: Compute, micro: number, change: object = {}) =>
-  compute.forward({ micro, rows, input: inputs.slice(), labels, training: true, ...change });
+  compute.forward({
+    segment: 0,
+    step: 0,
+    micro,
+    rows,
+    input: inputs.slice(),
+    labels,
+    training: true,
+    ...change,
+  });
 
 describe('a block', () => {
   let compute: Compute;
@@ -18,14 +27,14 @@ describe('a block', () => {
   beforeEach(async () => {
     compute = newCompute();
     await compute.load(head, []);
-    loaded = { tensors: (await compute.memory()).tensors, states: await readAll([compute], head.layers) };
+    loaded = { tensors: (await compute.memory()).tensors, states: await readAll([compute], layersIn(head)) };
   });
 
   /** Still as it was, and still able to train. */
   async function goesOn(): Promise<void> {
     await compute.abandon();
     assert.equal((await compute.memory()).tensors, loaded.tensors);
-    assert.deepEqual(await readAll([compute], head.layers), loaded.states);
+    assert.deepEqual(await readAll([compute], layersIn(head)), loaded.states);
     await through([compute], 0, batch(model, 4, 2));
     const { metrics } = await compute.step({ counted: 1, learningRate: 0.01 });
     assert.equal(metrics!.samples, 4);
@@ -64,7 +73,7 @@ describe('a block', () => {
     [
       'a backward without a forward',
       /Backward of micro-batch 8 .*no forward/,
-      () => compute.backward({ micro: 8 }),
+      () => compute.backward({ segment: 0, micro: 8 }),
     ],
     [
       'a step of minus one micro-batches',
@@ -112,8 +121,8 @@ describe('a block', () => {
   it('refuses a second forward of the same micro-batch, keeping the first', async () => {
     await forward(compute, 1);
     await assert.rejects(forward(compute, 1), /Forward of micro-batch 1 .*already done/);
-    await compute.backward({ micro: 1 });
-    await assert.rejects(compute.backward({ micro: 1 }), /no forward/);
+    await compute.backward({ segment: 0, micro: 1 });
+    await assert.rejects(compute.backward({ segment: 0, micro: 1 }), /no forward/);
     await goesOn();
   });
 
@@ -121,11 +130,17 @@ describe('a block', () => {
     const open = newCompute();
     await open.load(middle, []);
     await forward(open, 1);
-    await assert.rejects(open.backward({ micro: 1 }), /came without a gradient/);
-    await assert.rejects(open.backward({ micro: 1, gradient: new Float32Array(3) }), /has 3 numbers, not 16/);
+    await assert.rejects(open.backward({ segment: 0, micro: 1 }), /came without a gradient/);
+    await assert.rejects(
+      open.backward({ segment: 0, micro: 1, gradient: new Float32Array(3) }),
+      /has 3 numbers, not 16/,
+    );
     const bad = new Float32Array(16).fill(Infinity);
-    await assert.rejects(open.backward({ micro: 1, gradient: bad }), /Gradient of micro-batch 1.*not finite/);
-    const { gradient } = await open.backward({ micro: 1, gradient: new Float32Array(16) });
+    await assert.rejects(
+      open.backward({ segment: 0, micro: 1, gradient: bad }),
+      /Gradient of micro-batch 1.*not finite/,
+    );
+    const { gradient } = await open.backward({ segment: 0, micro: 1, gradient: new Float32Array(16) });
     assert.equal(gradient!.length, 24);
     open.close();
   });
@@ -150,7 +165,7 @@ describe('a block', () => {
     await forward(open, 0);
     const gradient = new Float32Array(16).fill(3e38);
     await assert.rejects(
-      open.backward({ micro: 0, gradient }),
+      open.backward({ segment: 0, micro: 0, gradient }),
       /Input gradient of micro-batch 0.*not finite/,
     );
     await assert.rejects(open.step({ counted: 1, learningRate: 1 }), /abandon the step/);
@@ -169,15 +184,15 @@ describe('a block', () => {
     await through([compute], 0, batch(model, 4, 9));
     await forward(compute, 1);
     await compute.abandon();
-    await assert.rejects(compute.backward({ micro: 1 }), /no forward/);
+    await assert.rejects(compute.backward({ segment: 0, micro: 1 }), /no forward/);
     await goesOn();
   });
 
   it('serves calls in order, a failing one among them', async () => {
     const results = await Promise.allSettled([
       forward(compute, 0),
-      compute.backward({ micro: 7 }),
-      compute.backward({ micro: 0 }),
+      compute.backward({ segment: 0, micro: 7 }),
+      compute.backward({ segment: 0, micro: 0 }),
       compute.step({ counted: 1, learningRate: 0.1 }),
     ]);
     assert.deepEqual(
@@ -192,7 +207,7 @@ describe('a block', () => {
     const { metrics } = await forward(compute, 0, { ...many, input: many.inputs, training: false });
     assert.equal(metrics!.samples, 33);
     assert.ok(metrics!.lossSum > 0 && metrics!.correct <= 33);
-    await assert.rejects(compute.backward({ micro: 0 }), /no forward/);
+    await assert.rejects(compute.backward({ segment: 0, micro: 0 }), /no forward/);
     await goesOn();
   });
 
@@ -212,6 +227,11 @@ function poisoned(states: readonly LayerState[]): LayerState[] {
 
 function misshapen(states: readonly LayerState[]): LayerState[] {
   const copy = structuredClone([...states]);
-  copy[1].parameters[0] = { name: 'dense2/kernel', shape: [2, 2], data: new Float32Array(4) };
+  copy[1].parameters[0] = {
+    name: 'dense2/kernel',
+    shape: [2, 2],
+    data: new Float32Array(4),
+    entries: [null, null],
+  };
   return copy;
 }

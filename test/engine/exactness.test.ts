@@ -5,6 +5,7 @@ import { Reference } from '../support/reference.ts';
 import {
   batch,
   blockOf,
+  layersIn,
   distance,
   mlp,
   newCompute,
@@ -41,7 +42,7 @@ async function train(
       if (metrics) onStep?.(metrics.lossSum / metrics.samples);
     }
   }
-  const states = await readAll(computes, blockOf(model, config).layers);
+  const states = await readAll(computes, layersIn(blockOf(model, config)));
   computes.forEach((compute) => {
     compute.close();
   });

@@ -4,28 +4,21 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { BlockSpec } from '../../client/ports/compute.ts';
 import type { Activation } from '../../shared/model.ts';
 import '../support/reference.ts';
-import { newCompute, normals, optimizer, relative } from './support.ts';
+import { blockOf, mlp, newCompute, normals, optimizer, relative } from './support.ts';
 
 const ROWS = 5;
 const INPUTS = 7;
 const UNITS = 6;
 
-const block = (activation: Activation): BlockSpec => ({
-  seed: 3,
-  layers: [
-    {
-      spec: { kind: 'dense', name: 'd', units: UNITS, activation },
-      inputShape: [INPUTS],
-      outputShape: [UNITS],
-      units: [0, UNITS],
-    },
-  ],
-  optimizer: optimizer('sgd'),
-  input: { kind: 'activations' },
-  head: false,
-  rows: ROWS,
-  share: 1,
-});
+/** The first layer of a model of two. */
+const block = (activation: Activation): BlockSpec => {
+  const model = mlp([INPUTS, UNITS, 2], activation);
+  return blockOf(
+    { ...model, layers: model.layers.map((spec, i) => ({ ...spec, name: i === 0 ? 'd' : 'e' })) },
+    optimizer('sgd'),
+    { to: 1, rows: ROWS, seed: 3 },
+  );
+};
 
 const x = normals(ROWS * INPUTS, 1);
 const dy = normals(ROWS * UNITS, 2);
@@ -35,8 +28,15 @@ async function byBlock(activation: Activation) {
   const compute = newCompute();
   await compute.load(block(activation), []);
   const [kernel, bias] = (await compute.read('d')).parameters;
-  const { output } = await compute.forward({ micro: 0, rows: ROWS, input: x.slice(), training: true });
-  const { gradient } = await compute.backward({ micro: 0, gradient: dy.slice() });
+  const { output } = await compute.forward({
+    segment: 0,
+    step: 0,
+    micro: 0,
+    rows: ROWS,
+    input: x.slice(),
+    training: true,
+  });
+  const { gradient } = await compute.backward({ segment: 0, micro: 0, gradient: dy.slice() });
   await compute.step({ counted: 1, learningRate: 1 });
   const after = (await compute.read('d')).parameters;
   compute.close();

@@ -1,4 +1,5 @@
-import { modelShapes } from '../../client/model/shapes.ts';
+import { widthOf } from '../../client/model/graph.ts';
+import { blockOf } from './support.ts';
 import type { BlockSpec, Compute, MemoryUse } from '../../client/ports/compute.ts';
 import type { ModelSpec, OptimizerConfig } from '../../shared/model.ts';
 
@@ -13,31 +14,21 @@ export const digits: ModelSpec = {
     name: `dense${i + 1}`,
     units,
     activation: i === 3 ? 'linear' : 'relu',
+    useBias: true,
   })),
   loss: 'softmaxCrossEntropy',
 };
 
 /** Layers [from, to) of `digits`. */
 export function digitsBlock(kind: OptimizerConfig['kind'], from: number, to: number): BlockSpec {
-  return {
-    seed: 1,
-    layers: modelShapes(digits)
-      .slice(from, to)
-      .map(({ spec, inputShape, outputShape }) => ({
-        spec,
-        inputShape,
-        outputShape,
-        units: [0, spec.units],
-      })),
-    optimizer: { kind, learningRate: 0.01, decay: 'constant' },
-    input:
-      from === 0
-        ? { kind: 'samples', normalisation: { mean: 0.1307, deviation: 0.3081 } }
-        : { kind: 'activations' },
-    head: to === digits.layers.length,
-    rows: ROWS,
-    share: 1,
-  };
+  const block = blockOf(
+    digits,
+    { kind, learningRate: 0.01, decay: 'constant' },
+    { from, to, rows: ROWS, seed: 1 },
+  );
+  return from > 0
+    ? block
+    : { ...block, input: { kind: 'samples', normalisation: { mean: 0.1307, deviation: 0.3081 } } };
 }
 
 /** One optimizer step: all forwards (`inFlight` at a time) before their backwards. */
@@ -47,8 +38,9 @@ export async function trainStep(
   micros: number,
   inFlight: number,
 ): Promise<void> {
-  const [inputs] = block.layers[0].inputShape;
-  const { units } = block.layers.at(-1)!.spec;
+  const { registers, segments } = block;
+  const inputs = widthOf(registers[segments[0].input!].shape);
+  const units = widthOf(registers[segments[0].ops.at(-1)!.output].shape);
   for (let first = 0; first < micros; first += inFlight) {
     const run = Array.from({ length: Math.min(inFlight, micros - first) }, (_, i) => first + i);
     for (const micro of run) {
@@ -58,11 +50,11 @@ export async function trainStep(
           ? Uint8Array.from({ length: count }, (_, i) => (i * 31 + micro) % 256)
           : Float32Array.from({ length: count }, (_, i) => Math.sin(i + micro));
       const labels = Uint8Array.from({ length: ROWS }, (_, i) => (i * 7) % 10);
-      await compute.forward({ micro, rows: ROWS, input, labels, training: true });
+      await compute.forward({ segment: 0, step: 0, micro, rows: ROWS, input, labels, training: true });
     }
     for (const micro of run) {
       const gradient = Float32Array.from({ length: ROWS * units }, (_, i) => 0.01 * Math.cos(i));
-      await compute.backward(block.head ? { micro } : { micro, gradient });
+      await compute.backward({ segment: 0, micro, ...(!block.head && { gradient }) });
     }
   }
   await compute.step({ counted: micros, learningRate: 0.01 });

@@ -32,7 +32,14 @@ describe('memory of a block on the CPU', () => {
     const block = digitsBlock('sgd', 1, 2);
     await compute.load(block, []);
     const { bytes, peakBytes } = await compute.memory();
-    await compute.forward({ micro: 0, rows: 32, input: new Float32Array(32 * 256), training: false });
+    await compute.forward({
+      segment: 0,
+      step: 0,
+      micro: 0,
+      rows: 32,
+      input: new Float32Array(32 * 256),
+      training: false,
+    });
     const after = await compute.memory();
     assert.equal(after.bytes, bytes);
     assert.equal(after.peakBytes - bytes, 32 * (256 + 128) * 4);
@@ -45,9 +52,11 @@ describe('memory of a block on the CPU', () => {
     const compute = newCompute();
     const block = digitsBlock('adam', 0, 4);
     await compute.load(block, []);
-    await compute.profile(block.layers, 8);
+    await compute.profile([digitsBlock('sgd', 1, 2)]);
     await trainStep(compute, block, 2, 2);
     await compute.forward({
+      segment: 0,
+      step: 0,
       micro: 9,
       rows: 1,
       input: new Uint8Array(784),

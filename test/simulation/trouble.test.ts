@@ -3,6 +3,8 @@ import { describe, it } from 'node:test';
 import type { PeerId } from '../../shared/ids.ts';
 import { makeReport } from '../../client/swarm/record/report.ts';
 import type { SimDevice } from './device.ts';
+import { modelGraph } from '../../client/model/graph.ts';
+import { layersOf } from '../../client/partition/stages.ts';
 import { SimRoom, tinyConfig, type SimPeer } from './sim-room.ts';
 
 /** Rooms where two things go wrong at once, or at the worst moment. */
@@ -63,7 +65,7 @@ describe('trouble upon trouble', () => {
       await reach(room, 30);
       const coordinator = coordinatorOf(room);
       const [first, second] = recordOf(room)
-        .plan!.stages.map((stage) => stage.lanes[0].peer)
+        .plan!.stages.map((stage) => stage.lanes[0])
         .filter((peer) => peer !== coordinator);
       room.kill(numberOf(room, first));
       const survivor = room.peers[numberOf(room, coordinator) - 1].swarm.record;
@@ -133,7 +135,7 @@ describe('trouble upon trouble', () => {
     await room.start(tinyConfig({ steps: 1500 }));
     await reach(room, 30);
     const coordinator = coordinatorOf(room);
-    const holders = recordOf(room).plan!.stages.map((stage) => stage.lanes[0].peer);
+    const holders = recordOf(room).plan!.stages.map((stage) => stage.lanes[0]);
     const [victim, , sleeper] = holders.filter((peer) => peer !== coordinator);
     const asleepAt = stepOf(room.on[0]);
     room.freeze(numberOf(room, sleeper), 9_000);
@@ -145,7 +147,10 @@ describe('trouble upon trouble', () => {
       await room.run(() => returned.swarm.record.phase === 'training' && stepOf(returned) > 100, 60_000),
     );
     const { stages } = recordOf(room).plan!;
-    const lost = stages.find((stage) => stage.lanes[0].peer === victim)?.layers ?? [];
+    const graph = modelGraph(recordOf(room).config!.model);
+    const lost = stages
+      .filter((stage) => stage.lanes[0] === victim)
+      .flatMap((stage) => layersOf(graph, stage));
     room.kill(numberOf(room, victim));
     await untilOver(room);
     assertFinished(room);

@@ -1,43 +1,10 @@
-import type { GPGPUProgram } from '@tensorflow/tfjs-backend-webgl';
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 import type { Activation } from '../../../shared/model.ts';
-import type { ElementwiseProgram } from './elementwise.ts';
+import { clearPadding, halfOf, packed, type Program, type Shape } from './webgl/program.ts';
 
-export type Program = GPGPUProgram;
-export type Shape = readonly [rows: number, columns: number];
+export type { Program, Shape } from './webgl/program.ts';
 
 export const tileTexture = (tile: Tensor2D): Shape => tile.shape;
-
-/** A texel t at (r, c), both even, holds t.x = (r, c), t.y = (r, c+1), t.z = (r+1, c), t.w = (r+1, c+1). */
-function packed(
-  variableNames: string[],
-  [rows, columns]: Shape,
-  body: string,
-  customUniforms: GPGPUProgram['customUniforms'] = [],
-  functions = '',
-): Program {
-  return {
-    variableNames,
-    outputShape: [rows, columns],
-    packedInputs: true,
-    packedOutput: true,
-    customUniforms,
-    userCode: `${functions}
-      void main() {
-        ivec2 rc = getOutputCoords();
-        vec4 result = vec4(0.0);
-        ${body}
-        setOutput(result);
-      }`,
-  };
-}
-
-/** Lanes past an odd edge are kept at zero: later sums over rows or columns run across them. */
-function clearPadding([rows, columns]: Shape): string {
-  const column = columns % 2 ? `if (rc.y + 1 >= ${columns}) result.yw = vec2(0.0);` : '';
-  const row = rows % 2 ? `if (rc.x + 1 >= ${rows}) result.zw = vec2(0.0);` : '';
-  return column + row;
-}
 
 const ACTIVATIONS: Record<Activation, string> = {
   linear: '',
@@ -47,12 +14,10 @@ const ACTIVATIONS: Record<Activation, string> = {
   sigmoid: 'result = 1.0 / (1.0 + exp(-result));',
 };
 
-const halfOf = (extent: number): number => Math.ceil(extent / 2);
-
 const names = (tiles: readonly Shape[]): string[] => tiles.map((_, i) => `W${i}`);
 
 export const programs = {
-  dense([rows]: Shape, tiles: readonly Shape[], activation: Activation): Program {
+  dense([rows]: Shape, tiles: readonly Shape[], hasBias: boolean, activation: Activation): Program {
     const shape: Shape = [rows, tiles[0][1]];
     let start = 0;
     const sums = tiles.map(([tileRows], i) => {
@@ -66,10 +31,10 @@ export const programs = {
       return code;
     });
     const body = `${sums.join('\n')}
-        result += getB(0, rc.y).xyxy;
+        ${hasBias ? 'result += getB(0, rc.y).xyxy;' : ''}
         ${ACTIVATIONS[activation]}
         ${clearPadding(shape)}`;
-    return packed(['X', 'B', ...names(tiles)], shape, body);
+    return packed(['X', ...(hasBias ? ['B'] : []), ...names(tiles)], shape, body);
   },
 
   inputGradient([rows, units]: Shape, tiles: readonly Shape[]): Program {
@@ -157,14 +122,3 @@ export const programs = {
 const LANES = `
       float laneX(vec4 a, float column) { return mod(column, 2.0) < 0.5 ? a.x : a.y; }
       float laneZ(vec4 a, float column) { return mod(column, 2.0) < 0.5 ? a.z : a.w; }`;
-
-/** One output element from the same element of every input. */
-export function elementwiseProgram(program: ElementwiseProgram, shape: Shape): Program {
-  const reads = program.inputs.map((name) => `vec4 ${name} = get${name.toUpperCase()}(rc.x, rc.y);`);
-  return packed(
-    program.inputs.map((name) => name.toUpperCase()),
-    shape,
-    `${reads.join('\n')}\nresult = ${program.glsl};`,
-    program.uniforms.map((name) => ({ name, type: 'float' as const })),
-  );
-}

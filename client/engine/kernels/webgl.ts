@@ -1,30 +1,25 @@
 import type { Kernels } from './kernels.ts';
-import { elementwiseProgram, programs, tileTexture, type Program } from './webgl-programs.ts';
-import { engine, type Tensor2D } from '@tensorflow/tfjs-core';
-import { webglBackend } from './webgl-backend.ts';
+import { programs, tileTexture } from './webgl-programs.ts';
+import { webglDropout } from './webgl/dropout.ts';
+import { replace, run } from './webgl/program.ts';
+import { webglShapes } from './webgl/shapes.ts';
+import { columnSums, elementwiseProgram, rowHighest, rowSums } from './webgl/sums.ts';
+import { webglWindows } from './webgl/windows.ts';
 
 /** A kernel is cut into this many tiles: the transient of an update is one of them. Textures bound at once limit it. */
 const TILES = 4;
 /** Below this many bytes a tile would save less than its extra draw call costs. */
 const LEAST_TILE_BYTES = 4096;
 
-/** Runs one of our programs; the output is a new tensor known to the engine. */
-function run(program: Program, inputs: readonly Tensor2D[], uniforms: readonly number[] = []): Tensor2D {
-  const values = uniforms.map((value) => [value]);
-  const output = webglBackend().runWebGLProgram(program, [...inputs], 'float32', values, true);
-  return engine().makeTensorFromTensorInfo(output) as Tensor2D;
-}
-
-/** Replaces a consumed tensor by its successor. */
-function replace(old: Tensor2D | null, make: () => Tensor2D): Tensor2D {
-  const next = make();
-  old?.dispose();
-  return next;
-}
-
 /** Programs on packed textures (2x2 numbers a texel): one pass each, tiles and all. */
 export const webglKernels: Kernels = {
   backend: 'webgl',
+  ...webglWindows,
+  ...webglShapes,
+  columnSums,
+  rowSums,
+  rowHighest,
+  dropout: webglDropout,
 
   tileRows(rows, columns) {
     const most = Math.min(TILES, Math.floor((rows * columns * 4) / LEAST_TILE_BYTES));
@@ -36,8 +31,8 @@ export const webglKernels: Kernels = {
   },
 
   dense(x, tiles, bias, activation) {
-    const program = programs.dense(x.shape, tiles.map(tileTexture), activation);
-    return run(program, [x, bias, ...tiles]);
+    const program = programs.dense(x.shape, tiles.map(tileTexture), bias !== null, activation);
+    return run(program, [x, ...(bias ? [bias] : []), ...tiles]);
   },
 
   denseInputGradient(dz, tiles) {

@@ -1,6 +1,7 @@
 import { LIMITS } from '../../../shared/limits.ts';
 import type { Final, PeerReport } from '../../../shared/schema/control.ts';
 import type { Plan } from '../../../shared/schema/plan.ts';
+import { headOf } from '../../partition/stages.ts';
 import { answer, type Office } from './office.ts';
 import { holdersOf, isAbout } from './preparation.ts';
 import { Watch } from './watch.ts';
@@ -46,7 +47,7 @@ export class Conclusion {
     const ended = await Promise.race([results, watch.outcome.then(() => null)]);
     watch.happen({ kind: 'done' });
     office.assertHeld();
-    const metrics = ended?.get(plan.stages.at(-1)!.lanes[0].peer)?.metrics;
+    const metrics = ended?.get(headOf(plan.stages))?.metrics;
     if (!metrics) return false;
     const share = ((100 * metrics.correct) / metrics.samples).toFixed(2);
     office.event('evaluated', `${share}% of ${metrics.samples} test samples are right.`);

@@ -5,13 +5,14 @@ import type { RunConfig } from '../../../shared/schema/config.ts';
 import type { Control } from '../../../shared/schema/control.ts';
 import type { Plan, Term } from '../../../shared/schema/plan.ts';
 import { Conclusion } from './conclusion.ts';
-import { describeDeparture, NOTHING, type Departure } from './mending.ts';
+import { describeDeparture, NOTHING, type Departure, type Stock } from './mending.ts';
 import { Fenced, Office, type CoordinatorContext } from './office.ts';
 import { Pausing } from './pausing.ts';
 import { holdersOf, isAbout, Preparation } from './preparation.ts';
 import { Watch, type Outcome } from './watch.ts';
 
 const STOPPED_AT_ONCE = 'Stopped before the first step.';
+const REPLANNING = 'A new plan is made from what was measured.';
 
 /**
  * Conducts the room's run for one term: agree on a plan, train under it, mend when somebody leaves, conclude. It computes
@@ -31,6 +32,8 @@ export class Coordinator {
   /** Steps that the person who started the run asked for. */
   #steps = 0;
   #runs = 0;
+  /** The step before which a new plan is made by what was measured so far; null where none is due. */
+  #replanAt: number | null = null;
 
   constructor(
     private readonly context: CoordinatorContext,
@@ -41,14 +44,15 @@ export class Coordinator {
   }
 
   /** A person asks for a run. */
-  start(config: RunConfig): { accepted: boolean; message: string } {
+  /** `weightsFrom`: a peer that has the weights to begin with; null: they come from the seed. */
+  start(config: RunConfig, weightsFrom: PeerId | null): { accepted: boolean; message: string } {
     if (this.#conducting) return { accepted: false, message: 'A run is going on already. Stop it first.' };
     const { self, record } = this.context;
     record.begin(hashText(`${self}/${this.#office.term.counter}/${++this.#runs}`) || 1);
     this.#office.announce('preparing', 'Starting', 0, { config });
     this.#office.appoint(0);
     this.#pausing.departures = [];
-    void this.#conduct(config, null);
+    void this.#conduct(config, null, weightsFrom);
     return { accepted: true, message: '' };
   }
 
@@ -62,7 +66,7 @@ export class Coordinator {
     }
     this.#office.appoint((record.lastStep?.step ?? -1) + 1);
     this.#pausing.departures = [...departures];
-    void this.#conduct(record.config, record.plan);
+    void this.#conduct(record.config, record.plan, null);
   }
 
   /** This peer outbid another with a newer term: everything goes on under it. */
@@ -78,6 +82,11 @@ export class Coordinator {
     if (this.#nothingDone) this.#office.abandon(new Error(STOPPED_AT_ONCE));
     this.#pausing.resume();
     this.#watch?.happen({ kind: 'stop' });
+  }
+
+  /** A person wants a plan for everybody who is here now, by what was measured meanwhile. */
+  replan(): void {
+    if (this.#conducting && !this.#testing) this.#watch?.happen({ kind: 'replan' });
   }
 
   /** A person asks to go on with the rest after a pause. */
@@ -105,12 +114,16 @@ export class Coordinator {
     this.#preparation?.receive(from, message);
     if (this.#office.receive(from, message)) return;
     if (!this.#plan || !('version' in message) || !isAbout(message, this.#plan)) return;
-    if (message.type === 'step') this.#watch?.progressed();
+    if (message.type === 'step') {
+      this.#watch?.progressed();
+      if (message.step + 1 === this.#replanAt) this.replan();
+    }
     if (message.type === 'evaluated-micro') {
       this.#conclusion?.onEvaluated(message.micro, message.micros);
       // The head need not have a link to the first stage; everybody has one to the coordinator.
-      const first = this.#plan.stages[0].lanes[0].peer;
-      if (first !== this.context.self && from !== this.context.self) this.context.send(first, message);
+      for (const first of this.#plan.stages[0].lanes) {
+        if (first !== this.context.self && from !== this.context.self) this.context.send(first, message);
+      }
     }
     if (message.type === 'block-done') this.#watch?.blockDone(from);
     if (message.type === 'trouble') {
@@ -127,12 +140,12 @@ export class Coordinator {
     this.#pausing.resume();
   }
 
-  async #conduct(config: RunConfig, inherited: Plan | null): Promise<void> {
+  async #conduct(config: RunConfig, inherited: Plan | null, weightsFrom: PeerId | null): Promise<void> {
     this.#conducting = true;
     this.#pausing.stopRequested = false;
     this.#plan = inherited;
     try {
-      await this.#runToTheEnd(config, inherited);
+      await this.#runToTheEnd(config, inherited, weightsFrom);
     } catch (error) {
       if (error instanceof Fenced) return;
       await this.#fail(error instanceof Error ? error.message : String(error));
@@ -142,7 +155,7 @@ export class Coordinator {
     }
   }
 
-  async #runToTheEnd(config: RunConfig, inherited: Plan | null): Promise<void> {
+  async #runToTheEnd(config: RunConfig, inherited: Plan | null, weightsFrom: PeerId | null): Promise<void> {
     // Versions go on from run to run: a plan's term and version name it, and answers to an old one must not fit a new one.
     this.#preparation = new Preparation(
       this.#office,
@@ -155,15 +168,23 @@ export class Coordinator {
     if (endStep < config.steps) this.#pausing.stopRequested = true;
     let stock = inherited
       ? await this.#pausing.pause(inherited, 'The coordinator is gone.', config)
-      : NOTHING;
+      : brought(config, weightsFrom);
+    this.#pausing.importance = inherited ? this.#pausing.importance : [];
+    // Units of given weights differ from the start: a short while of training shows how.
+    this.#replanAt = weightsFrom === null ? null : LIMITS.run.profilingSteps;
     for (let mends = 0; mends <= LIMITS.run.mendsWithoutProgress;) {
       if (this.#pausing.stopRequested) endStep = stock.startStep;
       if (endStep === 0) throw new Error(STOPPED_AT_ONCE);
       this.#nothingDone = stock.startStep === 0;
-      const { plan, ready } = await this.#preparation.agree(stock.holders, stock.startStep, endStep);
+      const { plan, ready } = await this.#preparation.agree(
+        stock.sources,
+        stock.startStep,
+        endStep,
+        this.#pausing.importance,
+      );
       this.#nothingDone = false;
       if (!ready) {
-        stock = await this.#pausing.takeStock(plan);
+        stock = await this.#pausing.takeStock(plan, config);
         mends++;
         continue;
       }
@@ -173,10 +194,10 @@ export class Coordinator {
       const before = stock.startStep;
       stock = await this.#pausing.pause(
         plan,
-        outcome.kind === 'trouble' ? `${outcome.message}.` : '',
+        outcome.kind === 'trouble' ? `${outcome.message}.` : outcome.kind === 'replan' ? REPLANNING : '',
         config,
       );
-      mends = stock.startStep > before ? 0 : mends + 1;
+      mends = stock.startStep > before || outcome.kind === 'replan' ? 0 : mends + 1;
       // What broke shows in everybody's link table a heartbeat later, and the next plan is made from that table.
       if (outcome.kind === 'trouble') await this.#office.rest(LIMITS.run.troubleRestMs * (mends + 1));
     }
@@ -208,8 +229,16 @@ export class Coordinator {
 
   async #fail(message: string): Promise<void> {
     this.#nothingDone = false;
-    if (this.#plan) await this.#pausing.takeStock(this.#plan).catch(() => undefined);
+    const { config } = this.context.record;
+    if (this.#plan && config) await this.#pausing.takeStock(this.#plan, config).catch(() => undefined);
     this.#office.event('failed', message);
     this.#office.announce('failed', message, 0);
   }
+}
+
+/** What there is before the first step: nothing, or all layers at the peer that brought them. */
+function brought({ model }: RunConfig, from: PeerId | null): Stock {
+  return from === null
+    ? NOTHING
+    : { ...NOTHING, sources: model.layers.map(({ name }) => ({ layer: name, from })) };
 }

@@ -1,6 +1,7 @@
 import type { PeerId } from '../../../shared/ids.ts';
-import type { ControlOf } from '../../../shared/schema/control.ts';
-import type { Plan } from '../../../shared/schema/plan.ts';
+import type { ControlOf, Holding } from '../../../shared/schema/control.ts';
+import type { Plan, Source } from '../../../shared/schema/plan.ts';
+import { parameterCount, type ModelGraph } from '../../model/graph.ts';
 
 /** A peer that is no longer here. */
 export interface Departure {
@@ -12,40 +13,74 @@ export interface Departure {
 
 /** What is left of the model after a pause. */
 export interface Stock {
-  /** Layer -> a peer that holds its newest state. */
-  holders: Map<string, PeerId>;
+  /** Who has state of which layer, older first: later ones count over earlier ones. */
+  sources: Source[];
   /** The step to go on with: one beyond the last that any block finished. */
   startStep: number;
-  /** Layers whose newest state is older than that, with the steps it has seen. */
+  /** Layers of which the newest whole state is older than that, with the steps it has seen. */
   behind: Map<string, number>;
+  /** Layers that nobody has whole, with the share (0..1] that starts over. */
+  lost: Map<string, number>;
 }
 
-export const NOTHING: Stock = { holders: new Map(), startStep: 0, behind: new Map() };
+export const NOTHING: Stock = { sources: [], startStep: 0, behind: new Map(), lost: new Map() };
+
+type Held = Holding & { from: PeerId };
 
 /**
- * Reads the answers to a pause: of each layer the newest state counts. A block that had not finished the newest step skips
- * it, so that no step counter goes back.
+ * Reads the answers to a pause. A layer is whole where the pieces that one plan made of it are all here; of several such sets the
+ * newest counts. A block that had not finished the newest step skips it, so that no step counter goes back.
  */
-export function takeStock(plan: Plan, answers: ReadonlyMap<PeerId, ControlOf<'paused'>>): Stock {
-  const newest = new Map<string, { peer: PeerId; stepsDone: number }>();
-  for (const [peer, { holds }] of answers) {
-    for (const { layer, stepsDone } of holds) {
-      const known = newest.get(layer);
-      if (!known || known.stepsDone < stepsDone) newest.set(layer, { peer, stepsDone });
-    }
-  }
-  const startStep = Math.max(plan.startStep, ...[...newest.values()].map(({ stepsDone }) => stepsDone));
-  const behind = [...newest].filter(([, { stepsDone }]) => stepsDone < startStep);
-  return {
-    holders: new Map([...newest].map(([layer, { peer }]) => [layer, peer])),
+export function takeStock(
+  graph: ModelGraph,
+  plan: Plan,
+  answers: ReadonlyMap<PeerId, ControlOf<'paused'>>,
+): Stock {
+  const held: Held[] = [...answers].flatMap(([from, { holds }]) =>
+    holds.map((holding) => ({ ...holding, from })),
+  );
+  held.sort((a, b) => a.stepsDone - b.stepsDone || a.version - b.version || (a.from < b.from ? -1 : 1));
+  const startStep = Math.max(plan.startStep, ...held.map(({ stepsDone }) => stepsDone));
+  const stock: Stock = {
+    sources: held.map(({ layer, from }) => ({ layer, from })),
     startStep,
-    behind: new Map(behind.map(([layer, { stepsDone }]) => [layer, stepsDone])),
+    behind: new Map(),
+    lost: new Map(),
   };
+  for (const { layer, numbers } of trainedLayers(graph)) {
+    const { stepsDone, share } = newestState(
+      held.filter((holding) => holding.layer === layer),
+      numbers,
+    );
+    if (share < 1) stock.lost.set(layer, 1 - share);
+    else if (stepsDone < startStep) stock.behind.set(layer, stepsDone);
+  }
+  return stock;
 }
 
-/** Layers that nobody holds any more. */
-export function lostLayers(plan: Plan, stock: Stock): string[] {
-  return plan.stages.flatMap((stage) => stage.layers).filter((layer) => !stock.holders.has(layer));
+/** The newest state that is whole; where none is, the largest share. A state is as old as the oldest of its pieces. */
+function newestState(held: readonly Held[], numbers: number): { stepsDone: number; share: number } {
+  let best = { stepsDone: -1, share: 0 };
+  for (const version of new Set(held.map((holding) => holding.version))) {
+    const pieces = new Map<string, Held>();
+    for (const piece of held)
+      if (piece.version === version) pieces.set(`${piece.stage}/${piece.lane}`, piece);
+    const here = [...pieces.values()];
+    const share = Math.min(1, here.reduce((sum, piece) => sum + piece.numbers, 0) / numbers);
+    const stepsDone = Math.min(...here.map((piece) => piece.stepsDone));
+    if (share > best.share || (share === best.share && stepsDone > best.stepsDone))
+      best = { stepsDone, share };
+  }
+  return best;
+}
+
+function trainedLayers(graph: ModelGraph): { layer: string; numbers: number }[] {
+  return graph.model.layers
+    .map(({ name }) => ({
+      layer: name,
+      numbers: parameterCount(graph.nodes.filter((node) => node.layer === name)),
+    }))
+    .filter(({ numbers }) => numbers > 0);
 }
 
 const HOW = {
@@ -58,7 +93,6 @@ export const describeDeparture = ({ name, reason }: Departure): string => `${nam
 
 /** What a person should know about a pause: who left, what is lost, what happens next. */
 export function describePause(
-  plan: Plan,
   stock: Stock,
   departures: readonly Departure[],
   reason: string,
@@ -66,10 +100,12 @@ export function describePause(
 ): string {
   const sentences = departures.map(describeDeparture);
   if (departures.length === 0 && reason) sentences.push(`Training paused. ${reason}`);
-  const lost = lostLayers(plan, stock);
-  if (lost.length > 0) {
+  if (stock.lost.size > 0) {
+    const parts = [...stock.lost].map(([layer, share]) =>
+      share > 0.999 ? layer : `${Math.max(1, Math.round(share * 100))}% of ${layer}`,
+    );
     sentences.push(
-      `Nobody else held ${lost.join(', ')}: what it had learnt is lost and starts over from its seed.`,
+      `Nobody else held ${parts.join(', ')}: what it had learnt is lost and starts over from its seed.`,
     );
   }
   const late = [...stock.behind].filter(([, stepsDone]) => stepsDone === stock.startStep - 1);

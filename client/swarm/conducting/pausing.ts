@@ -1,14 +1,9 @@
 import { LIMITS } from '../../../shared/limits.ts';
 import type { RunConfig } from '../../../shared/schema/config.ts';
 import type { Plan } from '../../../shared/schema/plan.ts';
-import {
-  describeDeparture,
-  describePause,
-  lostLayers,
-  takeStock,
-  type Departure,
-  type Stock,
-} from './mending.ts';
+import { modelGraph } from '../../model/graph.ts';
+import { unitScores, type UnitScores } from './importance.ts';
+import { describeDeparture, describePause, takeStock, type Departure, type Stock } from './mending.ts';
 import { answer, type Office } from './office.ts';
 import { isAbout } from './preparation.ts';
 import { counted } from './wording.ts';
@@ -18,6 +13,8 @@ export class Pausing {
   /** Who left since the present plan began. */
   departures: Departure[] = [];
   stopRequested = false;
+  /** Of units, as measured under the plan that was paused last; empty before any was. */
+  importance: UnitScores[] = [];
   #resume: (() => void) | null = null;
 
   constructor(private readonly office: Office) {}
@@ -32,14 +29,14 @@ export class Pausing {
     const said = [reason, ...this.departures.map(describeDeparture)].filter((sentence) => sentence !== '');
     this.office.announce('paused', said.join(' '), 0);
     await this.#waitForTheSilent();
-    const stock = await this.takeStock(plan);
+    const stock = await this.takeStock(plan, config);
     if (this.stopRequested && this.departures.length === 0) {
       this.office.event('stopped', `Stopped after ${counted(stock.startStep, 'step')}.`);
       return stock;
     }
     const asks = this.departures.length > 0 && config.onDeparture === 'ask' && !this.stopRequested;
-    const message = describePause(plan, stock, this.departures, reason, asks);
-    this.office.event('paused', message, { layers_lost: lostLayers(plan, stock), step: stock.startStep });
+    const message = describePause(stock, this.departures, reason, asks);
+    this.office.event('paused', message, { layers_lost: [...stock.lost.keys()], step: stock.startStep });
     this.office.announce('paused', message, 0);
     if (asks) await new Promise<void>((resolve) => (this.#resume = resolve));
     this.#resume = null;
@@ -47,15 +44,23 @@ export class Pausing {
     const peers = counted(this.office.context.alive().length, 'peer');
     this.office.event('resumed', `Going on after ${counted(stock.startStep, 'step')} with ${peers}.`);
     // Whoever came back while a person thought about it brings its block along.
-    return asks ? this.takeStock(plan) : stock;
+    return asks ? this.takeStock(plan, config) : stock;
   }
 
   /** Stops all blocks and asks what they hold. */
-  async takeStock(plan: Plan): Promise<Stock> {
+  async takeStock(plan: Plan, config: RunConfig): Promise<Stock> {
     const question = { type: 'pause', term: plan.term, version: plan.version } as const;
     const fits = answer('paused', (message) => isAbout(message, plan));
     const peers = this.office.context.alive();
-    return takeStock(plan, await this.office.ask(peers, question, fits, LIMITS.run.answerTimeoutMs));
+    const answers = await this.office.ask(peers, question, fits, LIMITS.run.answerTimeoutMs);
+    const graph = modelGraph(config.model);
+    const measured = unitScores(
+      graph,
+      plan,
+      [...answers.values()].flatMap(({ importance }) => importance),
+    );
+    if (measured.length > 0) this.importance = measured;
+    return takeStock(graph, plan, answers);
   }
 
   /** A starved device is silent for a moment and loses nothing if one waits for it; a dead one stays silent. */

@@ -2,18 +2,19 @@ import type { PeerId } from '../../../shared/ids.ts';
 import { LIMITS } from '../../../shared/limits.ts';
 import type { RunConfig } from '../../../shared/schema/config.ts';
 import type { Control, ControlOf } from '../../../shared/schema/control.ts';
-import type { Plan } from '../../../shared/schema/plan.ts';
-import { makePlan } from '../../planner/plan.ts';
-import type { TransferTime } from '../../planner/vertical.ts';
-import { REFERENCE_MESSAGE_BYTES, transferMs } from '../membership/centrality.ts';
+import type { Plan, Source } from '../../../shared/schema/plan.ts';
+import { modelGraph } from '../../model/graph.ts';
+import { holdersOf as holdersIn, layersOf } from '../../partition/stages.ts';
+import { makePlan, type Device } from '../../planner/plan.ts';
+import type { UnitScores } from './importance.ts';
 import { sameTerm } from '../membership/election.ts';
 import { answer, type Office } from './office.ts';
 import { counted } from './wording.ts';
 
 /** From a wish to a plan that every block holder is ready for: profile, plan, prepare. */
 export class Preparation {
-  /** Measured ms per layer; a peer without an entry was not profiled yet. */
-  readonly #layerMs = new Map<PeerId, number[]>();
+  /** What was measured; a peer without an entry was not profiled yet. */
+  readonly #devices = new Map<PeerId, Omit<Device, 'steadiness'>>();
   readonly #declined = new Set<PeerId>();
   readonly #loaded = new Map<PeerId, number>();
   /** Why peers did not get ready for the plan at hand; null while none is being prepared. */
@@ -34,18 +35,19 @@ export class Preparation {
   }
 
   /**
-   * A plan for everybody here, for steps [startStep, endStep), from the state that `holders` have, to which every holder of a block
+   * A plan for everybody here, for steps [startStep, endStep), from the state that `sources` have, to which every holder of a block
    * has said `ready`. Peers that decline or drop out on the way are left out. Rejects with a message for people.
    */
   async agree(
-    holders: ReadonlyMap<string, PeerId>,
+    sources: readonly Source[],
     startStep: number,
     endStep: number,
+    importance: readonly UnitScores[],
   ): Promise<{ plan: Plan; ready: boolean }> {
     const { config } = this;
     for (let attempt = 0; attempt < LIMITS.room.peers; attempt++) {
       await this.#profile(config);
-      const plan = this.#plan(holders, startStep, endStep);
+      const plan = this.#plan(sources, startStep, endStep, importance);
       this.office.announce('preparing', this.#loadingMessage(), 0, { config, plan });
       if (await this.#prepare(plan, config)) {
         if (startStep < endStep)
@@ -59,7 +61,11 @@ export class Preparation {
   }
 
   #describe({ stages }: Plan): string {
-    const lines = stages.map(({ layers, lanes }) => `${this.#name(lanes[0].peer)}: ${layers.join(', ')}`);
+    const graph = modelGraph(this.config.model);
+    const lines = stages.map((stage) => {
+      const names = stage.lanes.map((peer) => this.#name(peer));
+      return `${names.join(' and ')}: ${layersOf(graph, stage).join(', ')}`;
+    });
     return `${counted(stages.length, 'stage')}. ${lines.join('; ')}`;
   }
 
@@ -74,11 +80,11 @@ export class Preparation {
 
   #sourcesGone({ sources }: Plan): boolean {
     const alive = this.office.context.alive();
-    return sources.some(({ from }) => from !== 'seed' && !alive.includes(from));
+    return sources.some(({ from }) => !alive.includes(from));
   }
 
   async #profile(config: RunConfig): Promise<void> {
-    const unknown = this.office.context.alive().filter((peer) => !this.#layerMs.has(peer));
+    const unknown = this.office.context.alive().filter((peer) => !this.#devices.has(peer));
     if (unknown.length === 0) return;
     this.office.announce('preparing', `Measuring ${counted(unknown.length, 'device')}, layer by layer`, 0, {
       config,
@@ -94,32 +100,53 @@ export class Preparation {
   }
 
   #note(peer: PeerId, profile: ControlOf<'profile-answer'> | undefined, config: RunConfig): void {
-    const layerMs = profile?.costs.map((cost) => Math.max(cost.forwardMs + cost.backwardMs, 1e-6)) ?? [];
-    const fits = config.model.layers.every((layer, i) => profile?.costs[i]?.layer === layer.name);
-    this.#layerMs.set(peer, layerMs);
+    const { costs = [], taskMs = 0, memoryBytes = null } = profile ?? {};
+    const fits = costs.length === config.model.layers.length;
+    this.#devices.set(peer, { peer, layerCosts: costs, taskMs, memoryBytes });
     if (!profile) this.#decline(peer, 'it did not finish measuring in time');
     else if (profile.declined !== '') this.#decline(peer, profile.declined);
     else if (!fits) this.#decline(peer, 'it measured other layers than were asked');
   }
 
-  #plan(holders: ReadonlyMap<string, PeerId>, startStep: number, endStep: number): Plan {
+  #plan(
+    sources: readonly Source[],
+    startStep: number,
+    endStep: number,
+    importance: readonly UnitScores[],
+  ): Plan {
     const { context, term } = this.office;
     const peers = context.alive();
     const devices = peers
-      .filter((peer) => this.#layerMs.has(peer) && !this.#declined.has(peer))
-      .map((peer) => ({ peer, layerMs: this.#layerMs.get(peer)! }));
+      .filter((peer) => this.#devices.has(peer) && !this.#declined.has(peer))
+      .map((peer) => ({ ...this.#devices.get(peer)!, steadiness: this.#steadiness(peer) }));
     return makePlan({
       term,
       version: ++this.#version,
       run: context.record.run,
       startStep,
       endStep,
-      config: this.config,
+      config: this.#configFor(devices.length, startStep),
       devices,
       peers,
-      holders,
-      transferTime: this.#transferTime(),
+      sources: [...sources],
+      links: context.links(),
+      importance: [...importance],
     });
+  }
+
+  /** A run that began in a grid goes on without it where too few are left. */
+  #configFor(devices: number, startStep: number): RunConfig {
+    const { grid } = this.config;
+    const isTooLarge = grid !== null && grid.stages * grid.lanes > devices;
+    return isTooLarge && startStep > 0 ? { ...this.config, grid: null } : this.config;
+  }
+
+  /** Whoever went away before is likelier to do so again. */
+  #steadiness(peer: PeerId): number {
+    const times = this.office.context.record.events.filter(
+      (event) => event.type === 'peer-left' && event.peer === peer,
+    ).length;
+    return 1 / (1 + times);
   }
 
   async #prepare(plan: Plan, config: RunConfig): Promise<boolean> {
@@ -156,21 +183,10 @@ export class Preparation {
   #name(peer: PeerId): string {
     return this.office.context.nameOf(peer);
   }
-
-  /** From the same links as the election; peers without a link are infinitely far apart. */
-  #transferTime(): TransferTime {
-    const links = new Map(this.office.context.links().map((link) => [`${link.a}/${link.b}`, link]));
-    return (from, to, bytes) => {
-      const link = links.get(from < to ? `${from}/${to}` : `${to}/${from}`);
-      if (!link) return Infinity;
-      return transferMs({ ...link, rttMs: 0 }) * (bytes / REFERENCE_MESSAGE_BYTES) + link.rttMs / 2;
-    };
-  }
 }
 
 /** The peers that hold a block. */
-export const holdersOf = (plan: Plan): PeerId[] =>
-  plan.stages.flatMap((stage) => stage.lanes.map((lane) => lane.peer));
+export const holdersOf = (plan: Plan): PeerId[] => holdersIn(plan.stages);
 
 /** True where a message is about exactly this plan. */
 export function isAbout(message: { term: Plan['term']; version: number }, plan: Plan): boolean {

@@ -1,6 +1,7 @@
 import type { PeerId } from '../../../shared/ids.ts';
 import { LIMITS } from '../../../shared/limits.ts';
 import type { Plan } from '../../../shared/schema/plan.ts';
+import { holdersOf } from '../../partition/stages.ts';
 import type { Cancel, Clock } from '../../ports/clock.ts';
 
 /** Why work under a plan ended. */
@@ -8,6 +9,7 @@ export type Outcome =
   | { kind: 'done' }
   | { kind: 'departed' }
   | { kind: 'stop' }
+  | { kind: 'replan' }
   | { kind: 'fenced' }
   | { kind: 'trouble'; message: string }
   | { kind: 'fatal'; message: string };
@@ -41,8 +43,7 @@ export class Watch {
   blockDone(peer: PeerId): void {
     this.progressed();
     this.#done.add(peer);
-    const holders = this.plan.stages.flatMap((stage) => stage.lanes.map((lane) => lane.peer));
-    if (holders.every((holder) => this.#done.has(holder))) this.happen({ kind: 'done' });
+    if (holdersOf(this.plan.stages).every((holder) => this.#done.has(holder))) this.happen({ kind: 'done' });
   }
 
   #check(): void {

@@ -5,6 +5,7 @@ import { PROTOCOL_VERSION } from '../../../shared/version.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Blobs } from '../taking-part/blobs.ts';
 import type { Coordinator } from '../conducting/coordinator.ts';
+import { headOf } from '../../partition/stages.ts';
 import { sameTerm, type Election } from '../membership/election.ts';
 import type { GoodputProbe } from '../membership/goodput.ts';
 import type { Liveness } from '../membership/liveness.ts';
@@ -86,7 +87,7 @@ export class Dispatcher {
         liveness.left(from);
         return null;
       case 'start':
-        this.to.send(from, { type: 'start-answer', ...this.#start(message) });
+        this.to.send(from, { type: 'start-answer', ...this.#start(from, message) });
         return null;
       case 'start-answer':
         if (from !== election.term?.peer) return 'not-the-coordinator';
@@ -97,6 +98,9 @@ export class Dispatcher {
         return null;
       case 'go-on':
         this.to.coordinator()?.goOn();
+        return null;
+      case 'replan':
+        this.to.coordinator()?.replan();
         return null;
       case 'step':
         return this.#step(from, message);
@@ -129,17 +133,20 @@ export class Dispatcher {
     return plan !== null && holdersOf(plan).includes(peer);
   }
 
-  #start({ config }: ControlOf<'start'>): { accepted: boolean; retry: boolean; message: string } {
+  #start(
+    from: PeerId,
+    { config, weights }: ControlOf<'start'>,
+  ): { accepted: boolean; retry: boolean; message: string } {
     const coordinator = this.to.coordinator();
     if (!coordinator) return { accepted: false, retry: true, message: 'Another peer coordinates now.' };
-    return { ...coordinator.start(config), retry: false };
+    return { ...coordinator.start(config, weights ? from : null), retry: false };
   }
 
   #step(from: PeerId, message: ControlOf<'step'>): string | null {
     const { record, clock } = this.to;
     const { plan } = record;
     if (plan?.version !== message.version || !sameTerm(plan.term, message.term)) return 'step-other-plan';
-    if (plan.stages.at(-1)!.lanes[0].peer !== from) return 'step-not-from-the-head';
+    if (headOf(plan.stages) !== from) return 'step-not-from-the-head';
     if (message.metrics.samples === 0) return 'step-without-samples';
     record.addStep(message.step, message.metrics, clock.now());
     this.to.coordinator()?.receive(from, message);

@@ -1,8 +1,14 @@
 import * as v from 'valibot';
+import type { PeerId } from '../../../shared/ids.ts';
 import type { PeerReport, RunEvent } from '../../../shared/schema/control.ts';
 import { ReportLinkSchema, ReportSchema, type Report } from '../../../shared/schema/report.ts';
 import { REPORT_VERSION } from '../../../shared/version.ts';
-import { modelShapes, type LayerShape } from '../../model/shapes.ts';
+import { programOf } from '../../partition/exchange.ts';
+import type { Partition } from '../../partition/partition.ts';
+import { layersOf } from '../../partition/stages.ts';
+import { boundaryBytes } from '../../partition/traffic.ts';
+import { partitionOfPlan } from '../../pipeline/assignment.ts';
+import { unitScores } from '../conducting/importance.ts';
 import type { LinkQuality } from '../membership/centrality.ts';
 import type { RunRecord } from './record.ts';
 
@@ -11,7 +17,8 @@ export function makeReport(record: RunRecord): Report {
   const { config, plan, final } = record;
   if (!config || !plan || !final) throw new Error('There is no report before a run is finished.');
   const coordinators = record.events.filter((event) => event.type === 'coordinator').map(readAppointment);
-  const shapes = new Map(modelShapes(config.model).map((shape) => [shape.spec.name, shape]));
+  const partition = partitionOfPlan(plan, config);
+  const { graph } = partition;
   const samples = record.steps.length * config.batch;
   const report: Report = {
     version: REPORT_VERSION,
@@ -19,16 +26,22 @@ export function makeReport(record: RunRecord): Report {
     config: {
       ...config,
       emulated: record.peers.some((peer) => peer.device.emulatedMs !== null),
-      partition: 'vertical',
     },
-    peers: record.peers.map((peer) => describePeer(peer, shapes, samples)),
+    peers: record.peers.map((peer) => describePeer(peer, partition, samples)),
     links: coordinators.at(-1)?.links ?? [],
     coordinator: coordinators,
     plan: {
       version: plan.version,
-      stages: plan.stages,
+      stages: plan.stages.map((stage) => ({ ...stage, layers: layersOf(graph, stage) })),
+      boundaries: describeBoundaries(record, partition),
+      orders: plan.orders,
       standby: plan.standby,
-      predicted: { step_ms: plan.predicted.stepMs, stage_ms: plan.predicted.stageMs },
+      predicted: {
+        step_ms: plan.predicted.stepMs,
+        stage_ms: plan.predicted.stageMs,
+        memory_bytes: plan.predicted.memoryBytes,
+        why: plan.predicted.why,
+      },
     },
     steps: record.steps,
     final: {
@@ -47,20 +60,21 @@ export function makeReport(record: RunRecord): Report {
       bytes_sent: sum(record.peers, (peer) => peer.wire.bytesSent),
       messages_sent: sum(record.peers, (peer) => peer.wire.messagesSent),
     },
+    importance: unitScores(
+      graph,
+      plan,
+      record.peers.flatMap((peer) => peer.importance),
+    ).map(({ space, scores }) => ({ layer: graph.spaces[space].layer, scores })),
     events: record.events,
   };
   return v.parse(ReportSchema, report);
 }
 
-function describePeer(
-  peer: PeerReport,
-  shapes: ReadonlyMap<string, LayerShape>,
-  samples: number,
-): Report['peers'][number] {
+function describePeer(peer: PeerReport, partition: Partition, samples: number): Report['peers'][number] {
   const { device, memory } = peer;
-  const layers = peer.blocks.flatMap((block) => block.layers);
+  const { graph } = partition;
   // Backward takes twice the operations of forward: the gradient of the input and that of the weights.
-  const operations = 3 * samples * sum(layers, (layer) => shapes.get(layer)?.operations ?? 0);
+  const operations = 3 * samples * sum(graph.nodes, (node) => node.operations) * shareOf(partition, peer.id);
   return {
     id: peer.id,
     name: peer.name,
@@ -68,6 +82,7 @@ function describePeer(
     backend: `${device.backend} (${device.where})`,
     note: device.note,
     emulated_ms: device.emulatedMs,
+    budget_bytes: device.memoryBytes,
     speed: peer.busyMs > 0 ? (operations / peer.busyMs) * 1000 : null,
     blocks: peer.blocks,
     memory_bytes: memory.peakBytes,
@@ -82,6 +97,34 @@ function describePeer(
     busy_ms: peer.busyMs,
     refused: peer.refused,
   };
+}
+
+/** A block's share of the model's operations. */
+function shareOf(partition: Partition, peer: PeerId): number {
+  const stage = partition.stages.findIndex(({ lanes }) => lanes.includes(peer));
+  if (stage < 0) return 0;
+  const { segments } = programOf(partition, stage, partition.stages[stage].lanes.indexOf(peer));
+  return sum(segments, (segment) => segment.share);
+}
+
+/** What crossed each boundary in the steps under the last plan, and what the formula gives for it. */
+function describeBoundaries(record: RunRecord, partition: Partition): Report['plan']['boundaries'] {
+  const { config, plan } = record;
+  const micros = (plan!.endStep - plan!.startStep) * config!.microBatches;
+  const rows = config!.batch / config!.microBatches;
+  const traffic = record.peers.flatMap((peer) => peer.traffic);
+  return partition.boundaries.map(({ index, kind, isInner, from, tensor }) => {
+    const own = traffic.filter(({ boundary }) => boundary === index);
+    return {
+      kind,
+      inside_stage: isInner,
+      after: from.tensor < 0 ? 'input' : partition.graph.nodes[from.tensor].layer,
+      width: tensor.units * tensor.outer * tensor.inner,
+      forward_bytes: sum(own, ({ forwardBytes }) => forwardBytes),
+      backward_bytes: sum(own, ({ backwardBytes }) => backwardBytes),
+      expected_bytes: micros * boundaryBytes(partition, index, rows),
+    };
+  });
 }
 
 const AppointmentSchema = v.object({

@@ -5,10 +5,11 @@ import type { Control } from '../../../shared/schema/control.ts';
 import type { Plan } from '../../../shared/schema/plan.ts';
 import { Loader } from '../../data/loader.ts';
 import type { Assignment } from '../../pipeline/assignment.ts';
-import { BlockRunner } from '../../pipeline/block-runner.ts';
+import { BlockRunner, type PartOnTheWay } from '../../pipeline/block-runner.ts';
 import { Evaluation } from '../../pipeline/evaluation.ts';
 import type { Ledger } from '../../pipeline/ledger.ts';
 import type { Timeline } from '../../pipeline/timeline.ts';
+import type { Traffic } from '../../pipeline/traffic.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Compute } from '../../ports/compute.ts';
 import type { Transport } from '../../ports/transport.ts';
@@ -20,6 +21,9 @@ export interface EngagementContext {
   compute: Compute;
   ledger: Ledger;
   timeline: Timeline;
+  traffic: Traffic;
+  /** For experiments: parts that count as lost. */
+  isLost?: ((part: PartOnTheWay) => boolean) | undefined;
   data: RoomData;
   coordinator: PeerId;
   send(to: PeerId, message: Control): void;
@@ -40,13 +44,14 @@ export class Engagement {
   ) {
     const key = { term: plan.term, version: plan.version };
     const { coordinator } = context;
-    const first = plan.stages[0].lanes[0].peer;
+    const first = plan.stages[0].lanes;
     const rows = assignment.block.rows;
     const shared = {
       plan,
       assignment,
       compute: context.compute,
       transport: context.transport,
+      traffic: context.traffic,
       loader: new Loader(context.data.task, context.data.chunks, config.seed, config.batch, rows),
     };
     const trouble = (fatal: boolean, message: string) =>
@@ -56,6 +61,7 @@ export class Engagement {
       config,
       clock: context.clock,
       ledger: context.ledger,
+      isLost: context.isLost,
       timeline: context.timeline,
       onStep: (step, metrics) => context.broadcast({ type: 'step', ...key, step, metrics }),
       onDone: (stepsDone) => context.send(coordinator, { type: 'block-done', ...key, stepsDone }),
@@ -65,7 +71,7 @@ export class Engagement {
     this.#evaluation = new Evaluation({
       ...shared,
       tellFirst: (micro) => {
-        for (const peer of new Set([first, coordinator])) {
+        for (const peer of new Set([...first, coordinator])) {
           context.send(peer, { type: 'evaluated-micro', ...key, micro, micros: shared.loader.testMicros });
         }
       },

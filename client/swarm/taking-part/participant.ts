@@ -1,21 +1,25 @@
 import type { PeerId } from '../../../shared/ids.ts';
 import type { PartFrame } from '../../../shared/frames.ts';
 import type { RunConfig } from '../../../shared/schema/config.ts';
-import type { BlobName, Control, ControlOf, PeerReport } from '../../../shared/schema/control.ts';
+import type { BlobName, Control, ControlOf, PeerReport, Scores } from '../../../shared/schema/control.ts';
 import type { Plan } from '../../../shared/schema/plan.ts';
 import { TASKS, type Task } from '../../data/tasks.ts';
-import { modelShapes, type LayerShape } from '../../model/shapes.ts';
+import { modelGraph, type ParameterShape } from '../../model/graph.ts';
 import { assignmentOf, planComplaint, type Assignment } from '../../pipeline/assignment.ts';
 import { Ledger } from '../../pipeline/ledger.ts';
+import type { PartOnTheWay } from '../../pipeline/block-runner.ts';
 import { Timeline } from '../../pipeline/timeline.ts';
+import { Traffic } from '../../pipeline/traffic.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { Compute, LayerState, MemoryUse } from '../../ports/compute.ts';
+import type { Compute, LayerState, NamedArray } from '../../ports/compute.ts';
 import type { Origin, Storage } from '../../ports/storage.ts';
 import type { Transport } from '../../ports/transport.ts';
 import { Engagement } from './engagement.ts';
 import { isAbout } from '../conducting/preparation.ts';
+import { measureDevice } from './measuring.ts';
+import { blockReport, NO_MEMORY, scoresOf } from './own-report.ts';
 import { RoomData } from './room-data.ts';
-import { decodeLayer, encodeLayer, Shelf } from './shelf.ts';
+import { decodeLayer, encodeLayer, Shelf, type Origin as PieceOrigin } from './shelf.ts';
 
 export interface ParticipantContext {
   clock: Clock;
@@ -25,6 +29,8 @@ export interface ParticipantContext {
   origin: Origin;
   /** The data sets there are. */
   tasks?: Readonly<Record<RunConfig['task'], Task>>;
+  /** For experiments: parts that count as lost. Every peer of the room must be told the same. */
+  isLost?: ((part: PartOnTheWay) => boolean) | undefined;
   alive(): PeerId[];
   fetchBlob(peer: PeerId, blob: BlobName): Promise<Uint8Array>;
   send(to: PeerId, message: Control): void;
@@ -36,6 +42,7 @@ export interface ParticipantContext {
 export class Participant {
   ledger = new Ledger();
   timeline = new Timeline();
+  readonly #traffic = new Traffic();
   readonly #shelf = new Shelf();
   #engagement: Engagement | null = null;
   #data: RoomData | null = null;
@@ -43,8 +50,10 @@ export class Participant {
   /** The plan that this peer got ready for last. */
   #prepared: Plan | null = null;
   #stepsDone = 0;
-  /** Layers that the compute holds now. */
-  #held: string[] = [];
+  /** The block that the compute holds now, and whose piece of the model that is. */
+  #held: { assignment: Assignment; origin: PieceOrigin; layers: string[] } | null = null;
+  /** Weights that this peer brought along for the next run. */
+  #offered: readonly LayerState[] = [];
   /** Switches of plans and pauses happen one after the other, the newest wish overtakes those waiting. */
   #switching: Promise<void> = Promise.resolve();
   #latestWish = 0;
@@ -55,13 +64,19 @@ export class Participant {
     return this.#data?.chunks.fetched ?? { fromServer: 0, fromPeers: 0, fromStorage: 0 };
   }
 
+  /** Weights of all layers, for a run that this peer is about to ask for; none: the run begins from its seed. */
+  offer(weights: readonly LayerState[]): void {
+    this.#offered = weights;
+  }
+
   async profile(coordinator: PeerId, config: RunConfig): Promise<void> {
+    const { memoryBytes } = this.context.compute.device;
     try {
-      const layers = modelShapes(config.model).map((shape) => ({ ...shape, units: allUnits(shape) }));
-      const costs = await this.context.compute.profile(layers, config.batch / config.microBatches);
-      this.context.send(coordinator, { type: 'profile-answer', costs, declined: '' });
+      const measured = await measureDevice(this.context.compute, config);
+      this.context.send(coordinator, { type: 'profile-answer', ...measured, memoryBytes, declined: '' });
     } catch (error) {
-      this.context.send(coordinator, { type: 'profile-answer', costs: [], declined: messageOf(error) });
+      const nothing = { costs: [], taskMs: 0, memoryBytes };
+      this.context.send(coordinator, { type: 'profile-answer', ...nothing, declined: messageOf(error) });
     }
   }
 
@@ -89,23 +104,26 @@ export class Participant {
   commit(message: ControlOf<'commit'>): void {
     if (!this.#prepared || !isAbout(message, this.#prepared)) return;
     this.#shelf.clear();
+    this.#offered = [];
     this.#engagement?.beginTraining();
   }
 
   /** Stops the block and says what state is here. */
   pause(coordinator: PeerId, { term, version }: ControlOf<'pause'>): void {
     this.#switch(async () => {
+      const importance = await this.#importance();
       await this.#stopAndShelve();
-      this.context.send(coordinator, { type: 'paused', term, version, holds: this.#shelf.list() });
+      const holds = this.#shelf.list();
+      this.context.send(coordinator, { type: 'paused', term, version, holds, importance });
     });
   }
 
   /** The room trains under a plan that this peer has no part in: its block is put by, in case it is needed. */
   release(): void {
-    if (this.#held.length === 0) return;
+    if (!this.#held) return;
     this.#switch(async () => {
       await this.#stopAndShelve();
-      this.#held = [];
+      this.#held = null;
       await this.context.compute.unload();
     });
   }
@@ -127,26 +145,24 @@ export class Participant {
   /** What this peer can hand to another. */
   async find(blob: BlobName): Promise<Uint8Array | undefined> {
     if (blob.kind === 'chunk') return this.#data?.chunks.local(blob);
-    const state = this.#shelf.get(blob.layer);
+    const state = this.#shelf.get(blob.layer) ?? this.#offered.find(({ layer }) => layer === blob.layer);
     if (state) return encodeLayer(state);
-    return this.#held.includes(blob.layer)
+    return this.#held?.layers.includes(blob.layer)
       ? encodeLayer(await this.context.compute.read(blob.layer))
       : undefined;
   }
 
   /** What this peer holds and did, for the report. */
-  async report(
-    config: RunConfig | null,
-  ): Promise<Pick<PeerReport, 'blocks' | 'memory' | 'ledger' | 'busyMs'>> {
-    const shapes = config ? modelShapes(config.model) : [];
-    const parameters = shapes
-      .filter((shape) => this.#held.includes(shape.spec.name))
-      .flatMap((shape) => shape.parameters);
+  async report(): Promise<
+    Pick<PeerReport, 'blocks' | 'memory' | 'ledger' | 'busyMs' | 'traffic' | 'importance'>
+  > {
     return {
-      blocks: this.#held.length > 0 ? [{ layers: this.#held, parameters }] : [],
+      blocks: this.#held ? [blockReport(this.#held.assignment)] : [],
       memory: await this.context.compute.memory().catch(() => NO_MEMORY),
       ledger: this.ledger.counts(),
       busyMs: this.timeline.busyMs,
+      traffic: this.#traffic.counts(),
+      importance: await this.#importance(),
     };
   }
 
@@ -180,7 +196,8 @@ export class Participant {
     await data.keep(plan.dataHomes, onShare, current);
     if (!current()) return;
     const assignment = assignmentOf(plan, config, data.task, this.context.transport.self);
-    this.#held = [];
+    this.#held = null;
+    this.#traffic.reset();
     this.#stepsDone = plan.startStep;
     this.#prepared = plan;
     if (!assignment) {
@@ -189,11 +206,19 @@ export class Participant {
     }
     const states = await this.#gather(plan, config, assignment);
     await this.context.compute.load(assignment.block, states);
-    this.#held = assignment.block.layers.map((layer) => layer.spec.name);
+    const { stage, lane, block } = assignment;
+    const layers = new Set(
+      block.segments.flatMap(({ ops }) =>
+        ops.filter(({ parameters }) => parameters.length > 0).map(({ layer }) => layer),
+      ),
+    );
+    this.#held = { assignment, origin: { version: plan.version, stage, lane }, layers: [...layers] };
     this.#engagement = new Engagement(plan, config, assignment, {
       ...this.context,
       ledger: this.ledger,
       timeline: this.timeline,
+      traffic: this.#traffic,
+      isLost: this.context.isLost,
       data,
       coordinator,
     });
@@ -201,18 +226,35 @@ export class Participant {
 
   /** The state of the layers to hold, from here or from the peers that the plan names. */
   async #gather(plan: Plan, config: RunConfig, assignment: Assignment): Promise<LayerState[]> {
-    const shapes = new Map(modelShapes(config.model).map((shape) => [shape.spec.name, shape]));
-    const wanted = plan.sources.filter(
-      ({ layer, from }) => from !== 'seed' && assignment.block.layers.some(({ spec }) => spec.name === layer),
+    const { nodes } = modelGraph(config.model);
+    const ops = assignment.block.segments.flatMap((segment) => segment.ops);
+    const held = new Set(ops.flatMap((op) => op.parameters.map(({ name }) => name)));
+    // A layer cut by rows has its bias elsewhere than its kernel: pieces of what is not held here are left out.
+    const isHeld = ({ name }: NamedArray) => held.has(name.split(':')[0]);
+    const wanted = plan.sources.filter(({ layer }) =>
+      ops.some((op) => op.layer === layer && op.parameters.length > 0),
     );
     return Promise.all(
       wanted.map(async ({ layer, from }) => {
-        const here = from === this.context.transport.self ? this.#shelf.get(layer) : undefined;
-        if (here) return here;
-        const bytes = await this.context.fetchBlob(from, { kind: 'layer', layer });
-        return decodeLayer(bytes, shapes.get(layer)!);
+        const parameters = nodes.filter((node) => node.layer === layer).flatMap((node) => node.parameters);
+        const state = await this.#piece(from, layer, parameters);
+        return {
+          ...state,
+          parameters: state.parameters.filter(isHeld),
+          optimizer: state.optimizer.filter(isHeld),
+        };
       }),
     );
+  }
+
+  async #piece(from: PeerId, layer: string, parameters: readonly ParameterShape[]): Promise<LayerState> {
+    const name = { kind: 'layer', layer } as const;
+    const own = from === this.context.transport.self;
+    const here = own ? this.#shelf.get(layer) : undefined;
+    if (here) return here;
+    const bytes = own ? await this.find(name) : await this.context.fetchBlob(from, name);
+    if (!bytes) throw new Error(`This peer does not have layer ${layer} any more.`);
+    return decodeLayer(bytes, layer, parameters);
   }
 
   async #stopAndShelve(): Promise<void> {
@@ -224,18 +266,25 @@ export class Participant {
       this.#stepsDone = engagement.stepsDone;
     }
     this.#prepared = null;
-    for (const layer of this.#held) {
+    if (!this.#held) return;
+    for (const layer of this.#held.layers) {
       if (this.#shelf.has(layer, this.#stepsDone)) continue;
       const state = await this.context.compute.read(layer).catch(() => undefined);
-      if (state) this.#shelf.put(state, this.#stepsDone);
+      if (state) this.#shelf.put(state, this.#stepsDone, this.#held.origin);
     }
+  }
+
+  async #importance(): Promise<Scores[]> {
+    if (!this.#held) return [];
+    return scoresOf(await this.context.compute.importance().catch(() => []));
   }
 
   async #beginRun(run: number): Promise<void> {
     await this.#engagement?.stop().catch(() => undefined);
     this.#engagement = null;
     this.#shelf.clear();
-    this.#held = [];
+    for (const state of this.#offered) this.#shelf.put(state, 0, { version: 0, stage: 0, lane: 0 });
+    this.#held = null;
     this.#prepared = null;
     this.#run = run;
     this.#stepsDone = 0;
@@ -257,16 +306,6 @@ export class Participant {
     return this.#data;
   }
 }
-
-/** A peer that stands by holds no tensors. */
-const NO_MEMORY: MemoryUse = {
-  tensors: 0,
-  bytes: 0,
-  peakBytes: 0,
-  accounted: { parametersBytes: 0, gradientsBytes: 0, optimizerBytes: 0, activationsBytes: 0 },
-};
-
-const allUnits = (shape: LayerShape): [number, number] => [0, shape.outputShape.at(-1)!];
 
 const messageOf = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).slice(0, 300);

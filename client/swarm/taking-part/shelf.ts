@@ -2,16 +2,27 @@ import { decode, encode } from '@msgpack/msgpack';
 import * as v from 'valibot';
 import { LIMITS } from '../../../shared/limits.ts';
 import { complaint, name, whole } from '../../../shared/schema/common.ts';
-import { sizeOf, type LayerShape } from '../../model/shapes.ts';
+import type { Holding } from '../../../shared/schema/control.ts';
+import { sizeOf, type ParameterShape } from '../../model/graph.ts';
+import { pieceShape, type Entries } from '../../model/pieces.ts';
 import type { LayerState, NamedArray } from '../../ports/compute.ts';
 
-/** Layers on their way from one plan to the next: read from the block, handed to whoever takes them over. */
+/** Whose piece of a layer a state is. */
+export type Origin = Pick<Holding, 'version' | 'stage' | 'lane'>;
+
+interface Kept {
+  state: LayerState;
+  stepsDone: number;
+  origin: Origin;
+}
+
+/** Pieces of layers on their way from one plan to the next: read from the block, handed to whoever takes them over. */
 export class Shelf {
-  readonly #layers = new Map<string, { state: LayerState; stepsDone: number }>();
+  readonly #layers = new Map<string, Kept>();
 
   /** `stepsDone`: the steps of the run that this state has seen. */
-  put(state: LayerState, stepsDone: number): void {
-    this.#layers.set(state.layer, { state, stepsDone });
+  put(state: LayerState, stepsDone: number, origin: Origin): void {
+    if (numbersIn(state) > 0) this.#layers.set(state.layer, { state, stepsDone, origin });
   }
 
   get(layer: string): LayerState | undefined {
@@ -23,8 +34,13 @@ export class Shelf {
     return (this.#layers.get(layer)?.stepsDone ?? -1) >= stepsDone;
   }
 
-  list(): { layer: string; stepsDone: number }[] {
-    return [...this.#layers].map(([layer, { stepsDone }]) => ({ layer, stepsDone }));
+  list(): Holding[] {
+    return [...this.#layers].map(([layer, { state, stepsDone, origin }]) => ({
+      layer,
+      stepsDone,
+      ...origin,
+      numbers: numbersIn(state),
+    }));
   }
 
   clear(): void {
@@ -32,10 +48,15 @@ export class Shelf {
   }
 }
 
+const numbersIn = ({ parameters }: LayerState): number =>
+  parameters.reduce((sum, { data }) => sum + data.length, 0);
+
 const ArraySchema = v.strictObject({
   name: name(LIMITS.run.layerNameChars + 32),
-  shape: v.pipe(v.array(whole(1, LIMITS.run.units)), v.maxLength(4)),
+  shape: v.pipe(v.array(whole(0, LIMITS.run.parameters)), v.maxLength(4)),
   bytes: v.instance(Uint8Array),
+  /** Per dimension: which entries of the whole array, 32-bit little-endian; null: all. */
+  entries: v.pipe(v.array(v.nullable(v.instance(Uint8Array))), v.maxLength(4)),
 });
 const StateSchema = v.strictObject({
   layer: name(LIMITS.run.layerNameChars),
@@ -44,34 +65,53 @@ const StateSchema = v.strictObject({
   optimizer: v.pipe(v.array(ArraySchema), v.maxLength(16)),
 });
 
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array | Uint32Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength);
+
 export function encodeLayer(state: LayerState): Uint8Array {
-  const pack = ({ name: arrayName, shape, data }: NamedArray) => ({
+  const pack = ({ name: arrayName, shape, data, entries }: NamedArray) => ({
     name: arrayName,
     shape,
-    bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+    bytes: bytesOf(data),
+    entries: (entries ?? shape.map(() => null)).map((list) => list && bytesOf(Uint32Array.from(list))),
   });
   return encode({ ...state, parameters: state.parameters.map(pack), optimizer: state.optimizer.map(pack) });
 }
 
-/** Checks everything a peer could get wrong: schema, layer, shapes, sizes, finiteness. Throws a message for people. */
-export function decodeLayer(bytes: Uint8Array, expected: LayerShape): LayerState {
+/**
+ * Checks everything a peer could get wrong: schema, layer, names, entries, sizes, finiteness. Throws a message for people.
+ * @param expected the layer's parameters over all units
+ */
+export function decodeLayer(
+  bytes: Uint8Array,
+  layer: string,
+  expected: readonly ParameterShape[],
+): LayerState {
   const checked = v.safeParse(StateSchema, decode(bytes));
   if (!checked.success) throw new Error(`The state of a layer is malformed: ${complaint(checked.issues)}`);
   const state = checked.output;
-  if (state.layer !== expected.spec.name)
-    throw new Error(`Asked for ${expected.spec.name}, got ${state.layer}.`);
-  const sizes = new Map(expected.parameters.map((parameter) => [parameter.name, sizeOf(parameter.shape)]));
+  if (state.layer !== layer) throw new Error(`Asked for ${layer}, got ${state.layer}.`);
+  const shapes = new Map(expected.map((parameter) => [parameter.name, parameter.shape]));
   const unpack = (array: v.InferOutput<typeof ArraySchema>): NamedArray => {
-    const size = sizes.get(array.name.split(':')[0]);
-    if (size === undefined || sizeOf(array.shape) !== size || array.bytes.length !== size * 4) {
-      throw new Error(`${array.name} does not fit layer ${state.layer}.`);
+    const whole_ = shapes.get(array.name.split(':')[0]);
+    const entries = whole_ && readEntries(array.entries, whole_);
+    const shape = entries && pieceShape(whole_, entries);
+    if (!shape || shape.join() !== array.shape.join() || array.bytes.length !== sizeOf(shape) * 4) {
+      throw new Error(`${array.name} does not fit layer ${layer}.`);
     }
     const data = new Float32Array(array.bytes.slice().buffer);
     if (!data.every(Number.isFinite)) throw new Error(`${array.name} holds numbers that are not finite.`);
-    return { name: array.name, shape: array.shape, data };
+    return { name: array.name, shape, data, entries };
   };
-  if (state.parameters.length !== expected.parameters.length) {
-    throw new Error(`Layer ${state.layer} came with ${state.parameters.length} parameter arrays.`);
-  }
   return { ...state, parameters: state.parameters.map(unpack), optimizer: state.optimizer.map(unpack) };
+}
+
+/** Null where the entries are none of an array of `shape`, or one comes twice. */
+function readEntries(packed: readonly (Uint8Array | null)[], shape: readonly number[]): Entries | null {
+  if (packed.length !== shape.length) return null;
+  const entries = packed.map((bytes) => bytes && [...new Uint32Array(bytes.slice().buffer)]);
+  const isRight = entries.every(
+    (list, d) => !list || (new Set(list).size === list.length && list.every((entry) => entry < shape[d])),
+  );
+  return isRight ? entries : null;
 }

@@ -1,5 +1,7 @@
 import { runConfig } from '../../../client/defaults.ts';
 import type { RoomLike } from '../../../client/app/room-controller.ts';
+import { oneLaneStage } from '../../../client/partition/stages.ts';
+import type { LayerState } from '../../../client/ports/compute.ts';
 import type { RosterEntry } from '../../../client/link/mesh.ts';
 import type { RoomSnapshot } from '../../../client/room.ts';
 import type { RunRecord } from '../../../client/swarm/record/record.ts';
@@ -25,15 +27,17 @@ export const plan: Plan = {
   run: 1,
   startStep: 0,
   endStep: 600,
-  stages: [
-    { layers: ['dense_1'], lanes: [{ peer: ANNA, units: { dense_1: [0, 256] } }] },
-    { layers: ['dense_2', 'dense_3', 'dense_4'], lanes: [{ peer: BEN, units: { dense_2: [0, 128] } }] },
-  ],
-  boundaries: [{ kind: 'gather', width: 256 }],
+  stages: [oneLaneStage([0, 3], ANNA), oneLaneStage([3, 11], BEN)],
+  orders: [],
   sources: [],
   standby: [CLEO],
   dataHomes: [ANNA, BEN],
-  predicted: { stepMs: 204.05, stageMs: [33, 37] },
+  predicted: {
+    stepMs: 204.05,
+    stageMs: [33, 37],
+    memoryBytes: [[4.1e6], [1.2e6]],
+    why: 'Two stages of one lane beat the rest by 12%.',
+  },
 };
 
 /** A room with three peers, of which the third stands by; what a test wants otherwise it says. */
@@ -41,6 +45,7 @@ export class FakeRoom implements RoomLike {
   readonly code = 'ACDEFG';
   readonly calls: string[] = [];
   readonly started: RunConfig[] = [];
+  readonly brought: (readonly LayerState[])[] = [];
   /** Why `start` rejects, where it does. */
   refuses = '';
   state: RoomSnapshot;
@@ -75,8 +80,9 @@ export class FakeRoom implements RoomLike {
     return () => this.#listeners.delete(listener);
   }
 
-  start(config: RunConfig): Promise<void> {
+  start(config: RunConfig, weights: readonly LayerState[] = []): Promise<void> {
     this.started.push(config);
+    this.brought.push(weights);
     return this.refuses ? Promise.reject(new Error(this.refuses)) : Promise.resolve();
   }
 }
@@ -158,6 +164,7 @@ const device = {
   where: 'worker',
   note: '',
   emulatedMs: null,
+  memoryBytes: null,
   browser: 'Chrome 156 on Linux',
 } as const;
 

@@ -17,14 +17,15 @@ describe('the address of the page', () => {
       secret: SECRET,
       name: null,
       emulatedMs: null,
+      memoryBytes: null,
       delay: null,
       auto: false,
     });
   });
 
   it('takes the parameters of experiments', () => {
-    const { visit } = read('?name=peer%201&device-ms=200.5&delay=peer%202:80,a:b:10&auto=1');
-    expect(visit).to.include({ name: 'peer 1', emulatedMs: 200.5, auto: true });
+    const { visit } = read('?name=peer%201&device-ms=200.5&memory-mb=32.5&delay=peer%202:80,a:b:10&auto=1');
+    expect(visit).to.include({ name: 'peer 1', emulatedMs: 200.5, memoryBytes: 32.5e6, auto: true });
     const delay = delayOf(visit!.delay!);
     expect(['peer 2', 'a:b', 'other'].map(delay)).to.deep.equal([80, 10, 0]);
     expect(delayOf(read('?delay=30').visit!.delay!)('anybody')).to.equal(30);
@@ -36,6 +37,10 @@ describe('the address of the page', () => {
     ['?device-ms=-1', 'device-ms=-1'],
     ['?device-ms=1e99', 'device-ms'],
     ['?device-ms=', 'device-ms'],
+    ['?memory-mb=0', 'memory-mb=0'],
+    ['?memory-mb=much', 'memory-mb=much'],
+    ['?memory-mb=1e3', 'memory-mb=1e3'],
+    ['?memory-mb=', 'memory-mb='],
     ['?delay=peer', 'delay=peer'],
     ['?delay=a:1,a:2', 'delay=a:1,a:2'],
     ['?delay=a:x', 'delay=a:x'],

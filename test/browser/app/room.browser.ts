@@ -1,5 +1,6 @@
 import { aTimeout, expect, fixture, html, waitUntil } from '@open-wc/testing';
 import '../../../client/app/ep-room.ts';
+import type { EpRunSettings } from '../../../client/app/ep-run-settings.ts';
 import type { EpRoom } from '../../../client/app/ep-room.ts';
 import type { Phase } from '../../../shared/schema/control.ts';
 import { FakeRoom, member, runIn } from './fake-room.ts';
@@ -17,6 +18,40 @@ async function open(room: FakeRoom): Promise<EpRoom> {
 }
 
 const button = (view: EpRoom, id: string) => within<HTMLButtonElement>(view, 'ep-run-form', `#${id}`);
+const alert = (view: EpRoom) => readable(within(view, 'ep-run-form', '[role=alert]'));
+const SETTINGS = ['ep-run-form', 'ep-run-settings'] as const;
+
+function set(view: EpRoom, name: string, value: string): void {
+  const field = within<HTMLInputElement | HTMLSelectElement>(view, ...SETTINGS, `[name=${name}]`);
+  field.value = value;
+  field.dispatchEvent(new Event('change'));
+}
+
+function choose(view: EpRoom, files: File[]): void {
+  const chosen = new DataTransfer();
+  for (const file of files) chosen.items.add(file);
+  within<HTMLInputElement>(view, ...SETTINGS, '[name=files]').files = chosen.files;
+}
+
+async function press(view: EpRoom, id: string): Promise<void> {
+  button(view, id).click();
+  await aTimeout(50);
+}
+
+/** One dense layer, its weights in `w.bin`. */
+function modelFile(): File {
+  const config = { name: 'scores', units: 10, batch_input_shape: [null, 784] };
+  const weights = [
+    { name: 'scores/kernel', shape: [784, 10], dtype: 'float32' },
+    { name: 'scores/bias', shape: [10], dtype: 'float32' },
+  ];
+  const json = {
+    modelTopology: { class_name: 'Sequential', config: { layers: [{ class_name: 'Dense', config }] } },
+    weightsManifest: [{ paths: ['w.bin'], weights }],
+  };
+  return new File([JSON.stringify(json)], 'model.json');
+}
+
 const reason = (view: EpRoom) => readable(within(view, 'ep-run-form', '#why'));
 
 describe('the run in a room', () => {
@@ -48,29 +83,115 @@ describe('the run in a room', () => {
   it('starts with what the form says', async () => {
     const room = new FakeRoom();
     const view = await open(room);
-    const form = within(view, 'ep-run-form');
-    within<HTMLInputElement>(form, '[name=steps]').value = '250';
-    const optimizer = within<HTMLSelectElement>(form, '[name=optimizer]');
-    optimizer.value = 'sgd';
-    optimizer.dispatchEvent(new Event('change'));
-    button(view, 'start').click();
+    set(view, 'steps', '250');
+    set(view, 'optimizer', 'sgd');
+    await press(view, 'start');
     expect(room.started[0]).to.deep.include({
       steps: 250,
       batch: 128,
       microBatches: 4,
       seed: 1,
       onDeparture: 'ask',
+      task: 'mnist',
+      partition: 'auto',
+      grid: null,
+      shares: 'measured',
     });
     expect(room.started[0].optimizer).to.deep.equal({ kind: 'sgd', learningRate: 0.3, decay: 'linear' });
+    expect(room.brought[0]).to.deep.equal([]);
+  });
+
+  it('starts with the model and the partition that a person chose', async () => {
+    const room = new FakeRoom();
+    const view = await open(room);
+    for (const [name, value] of [
+      ['model', 'resnet'],
+      ['partition', 'horizontal'],
+      ['grid', '1x3'],
+      ['shares', 'even'],
+    ] as const) {
+      set(view, name, value);
+    }
+    await press(view, 'start');
+    expect(room.started[0].model.name).to.equal('resnet');
+    expect(room.started[0].optimizer.learningRate).to.equal(0.01);
+    expect(room.started[0]).to.deep.include({
+      partition: 'horizontal',
+      grid: { stages: 1, lanes: 3 },
+      shares: 'even',
+    });
+  });
+
+  for (const [grid, partition, complaint] of [
+    ['2x2', 'auto', 'The grid 2x2 needs 4 peers, but 3 are here.'],
+    ['2', 'auto', 'The grid wants stages x lanes such as 2x2, each from 1 to 16, or auto, not "2".'],
+    ['1x3', 'vertical', 'The grid 1x3 has 3 lanes, but a vertical partition has stages alone: 3x1.'],
+  ] as const) {
+    it(`says why a grid of ${grid} is not possible (${partition})`, async () => {
+      const room = new FakeRoom();
+      const view = await open(room);
+      set(view, 'grid', grid);
+      set(view, 'partition', partition);
+      await press(view, 'start');
+      expect(room.started).to.deep.equal([]);
+      expect(alert(view)).to.equal(complaint);
+      set(view, 'grid', 'auto');
+      set(view, 'partition', 'auto');
+      await press(view, 'start');
+      expect(room.started).to.have.length(1);
+      expect(alert(view)).to.equal('');
+    });
+  }
+
+  it('shows the field that is not filled in rightly', async () => {
+    const room = new FakeRoom();
+    const view = await open(room);
+    set(view, 'steps', '');
+    await press(view, 'start');
+    expect(room.started).to.deep.equal([]);
+    expect(within<HTMLDetailsElement>(view, 'ep-run-form', 'details').open).to.equal(true);
+  });
+
+  it('starts with a model from files, and its weights', async () => {
+    const room = new FakeRoom();
+    const view = await open(room);
+    set(view, 'model', 'file');
+    await within<EpRunSettings>(view, ...SETTINGS).updateComplete;
+    await press(view, 'start');
+    expect(alert(view)).to.match(/^Choose the model\.json of a saved tf\.LayersModel/);
+
+    choose(view, [modelFile()]);
+    await press(view, 'start');
+    expect(alert(view)).to.equal('model.json has its weights in w.bin: choose that file together with it.');
+    expect(room.started).to.deep.equal([]);
+
+    choose(view, [modelFile(), new File([new Float32Array(7850).fill(0.5)], 'w.bin')]);
+    await press(view, 'start');
+    expect(alert(view)).to.equal('');
+    expect(room.started[0].model.layers.map(({ name }) => name)).to.deep.equal(['scores']);
+    const [{ layer, parameters }] = room.brought[0];
+    expect(layer).to.equal('scores');
+    expect(parameters.map(({ name, data }) => [name, data.length])).to.deep.equal([
+      ['scores/kernel', 7840],
+      ['scores/bias', 10],
+    ]);
+  });
+
+  it('does not start a task whose data the server has not', async () => {
+    const room = new FakeRoom();
+    const view = await open(room);
+    set(view, 'task', 'fashion');
+    await press(view, 'start');
+    await waitUntil(() => alert(view) !== '');
+    expect(room.started).to.deep.equal([]);
   });
 
   it('says why a start was refused', async () => {
     const room = new FakeRoom();
     room.refuses = 'A run is going on already.';
     const view = await open(room);
-    button(view, 'start').click();
-    await aTimeout(50);
-    expect(readable(within(view, 'ep-run-form', '[role=alert]'))).to.equal(room.refuses);
+    await press(view, 'start');
+    expect(alert(view)).to.equal(room.refuses);
   });
 
   it('goes on and stops when told to', async () => {

@@ -2,10 +2,11 @@ import { expect } from '@open-wc/testing';
 import { openCompute } from '../../../client/engine/open-compute.ts';
 import type { WorkerCompute } from '../../../client/engine/worker-compute.ts';
 import type { Activation } from '../../../shared/model.ts';
-import { digitsBlock, ratio, RUNS_OF_LAYERS, trainStep } from '../../engine/memory-ratio.ts';
+import { digits, digitsBlock, ratio, RUNS_OF_LAYERS, trainStep } from '../../engine/memory-ratio.ts';
 import {
   batch,
   blockOf,
+  layersIn,
   distance,
   mlp,
   newCompute,
@@ -34,7 +35,13 @@ describe('WebGL in a worker', () => {
   });
 
   it('is what this browser gets, without a note', () => {
-    expect(compute.device).to.deep.equal({ backend: 'webgl', where: 'worker', note: '', emulatedMs: null });
+    expect(compute.device).to.deep.equal({
+      backend: 'webgl',
+      where: 'worker',
+      note: '',
+      emulatedMs: null,
+      memoryBytes: null,
+    });
   });
 
   for (const kind of KINDS) {
@@ -48,12 +55,12 @@ describe('WebGL in a worker', () => {
         const batches = [batch(model, ROWS, 2 * step), batch(model, ROWS, 2 * step + 1)];
         const before = reference.parameters();
         for (const [micro, each] of batches.entries()) await through([compute], micro, each);
-        const mine = parametersOf(await readAll([compute], block.layers));
+        const mine = parametersOf(await readAll([compute], layersIn(block)));
         const { metrics } = await compute.step({ counted: 2, learningRate: 0.02 });
         const { loss, correct } = reference.step(batches, 0.02);
         expect(metrics!.lossSum / metrics!.samples).to.be.closeTo(loss, 1e-4 * loss);
         expect(metrics!.correct).to.equal(correct);
-        const after = parametersOf(await readAll([compute], block.layers));
+        const after = parametersOf(await readAll([compute], layersIn(block)));
         reference.parameters().forEach(({ name, data }, i) => {
           const expected = data.map((value, at) => value - before[i].data[at]);
           const update = after[i].data.map((value, at) => value - mine[i].data[at]);
@@ -73,10 +80,17 @@ describe('WebGL in a worker', () => {
       for (const device of [compute, cpu]) {
         await device.load(block, []);
         const { inputs, rows } = batch(model, ROWS, 3);
-        const { output } = await device.forward({ micro: 0, rows, input: inputs, training: true });
-        const { gradient } = await device.backward({ micro: 0, gradient: output!.slice() });
+        const { output } = await device.forward({
+          segment: 0,
+          step: 0,
+          micro: 0,
+          rows,
+          input: inputs,
+          training: true,
+        });
+        const { gradient } = await device.backward({ segment: 0, micro: 0, gradient: output!.slice() });
         await device.step({ counted: 1, learningRate: 0.1 });
-        const parameters = parametersOf(await readAll([device], block.layers));
+        const parameters = parametersOf(await readAll([device], layersIn(block)));
         results.push([output!, gradient!, ...parameters.map(({ data }) => data)]);
       }
       results[0].forEach((array, i) => {
@@ -95,7 +109,17 @@ describe('WebGL in a worker', () => {
       await device.load(block, []);
       const { inputs, labels, rows } = batch(model, 101, 4);
       metrics.push(
-        (await device.forward({ micro: 0, rows, input: inputs, labels, training: false })).metrics!,
+        (
+          await device.forward({
+            segment: 0,
+            step: 0,
+            micro: 0,
+            rows,
+            input: inputs,
+            labels,
+            training: false,
+          })
+        ).metrics!,
       );
     }
     expect(metrics[0].lossSum).to.be.closeTo(metrics[1].lossSum, 1e-4 * metrics[1].lossSum);
@@ -129,12 +153,14 @@ describe('WebGL in a worker', () => {
     await compute.load(block, []);
     await through([compute], 0, batch(model, ROWS, 1));
     await compute.step({ counted: 1, learningRate: 0.01 });
-    const states = await readAll([compute], block.layers);
+    const states = await readAll([compute], layersIn(block));
     await cpu.load(block, states);
-    const back = await readAll([cpu], block.layers);
+    const back = await readAll([cpu], layersIn(block));
     expect(back).to.deep.equal(states);
     await compute.load(block, back);
-    expect(distance(parametersOf(await readAll([compute], block.layers)), parametersOf(states))).to.equal(0);
+    expect(distance(parametersOf(await readAll([compute], layersIn(block))), parametersOf(states))).to.equal(
+      0,
+    );
     cpu.close();
   });
 
@@ -144,21 +170,43 @@ describe('WebGL in a worker', () => {
     await compute.load(block, []);
     const { tensors } = await compute.memory();
     const { inputs, rows } = batch(model, ROWS, 5);
-    const { output } = await compute.forward({ micro: 0, rows, input: inputs, training: true });
+    const { output } = await compute.forward({
+      segment: 0,
+      step: 0,
+      micro: 0,
+      rows,
+      input: inputs,
+      training: true,
+    });
     expect(inputs.length).to.equal(0);
     expect(output!.length).to.equal(ROWS * 47);
-    const again = compute.forward({ micro: 0, rows, input: new Float32Array(ROWS * 61), training: true });
+    const again = compute.forward({
+      segment: 0,
+      step: 0,
+      micro: 0,
+      rows,
+      input: new Float32Array(ROWS * 61),
+      training: true,
+    });
     expect(await failure(again)).to.contain('Forward of micro-batch 0 at layer dense1 was already done');
-    await compute.backward({ micro: 0, gradient: output! });
+    await compute.backward({ segment: 0, micro: 0, gradient: output! });
     expect(output!.length).to.equal(0);
-    await compute.forward({ micro: 1, rows, input: new Float32Array(ROWS * 61), training: true });
+    await compute.forward({
+      segment: 0,
+      step: 0,
+      micro: 1,
+      rows,
+      input: new Float32Array(ROWS * 61),
+      training: true,
+    });
     await compute.abandon();
     expect((await compute.memory()).tensors).to.equal(tensors);
   });
 
   it('profiles every layer', async () => {
-    const costs = await compute.profile(digitsBlock('sgd', 0, 4).layers, 32);
-    expect(costs.map(({ layer }) => layer)).to.deep.equal(['dense1', 'dense2', 'dense3', 'dense4']);
+    const alone = (from: number) => blockOf(digits, optimizer('sgd'), { from, to: from + 1, rows: 32 });
+    const costs = await compute.profile([alone(0), alone(1), alone(2)]);
+    expect(costs.length).to.equal(3);
     for (const { forwardMs, backwardMs } of costs) expect(Math.min(forwardMs, backwardMs)).to.be.above(0);
     expect(costs[0].forwardMs).to.be.above(costs[2].forwardMs);
   });
@@ -183,10 +231,12 @@ describe('an emulated device in a worker', () => {
     const compute = await openCompute({ emulatedMs: 300, workerUrl: WORKER_URL });
     expect(compute.device.emulatedMs).to.equal(300);
     const model = odd('relu');
-    await compute.load({ ...blockOf(model, optimizer('sgd'), { rows: ROWS }), share: 0.5 }, []);
+    const block = blockOf(model, optimizer('sgd'), { rows: ROWS });
+    const segments = block.segments.map((segment) => ({ ...segment, share: 0.5 }));
+    await compute.load({ ...block, segments }, []);
     const start = performance.now();
     const { inputs, labels, rows } = batch(model, ROWS, 5);
-    await compute.forward({ micro: 0, rows, input: inputs, labels, training: true });
+    await compute.forward({ segment: 0, step: 0, micro: 0, rows, input: inputs, labels, training: true });
     expect(performance.now() - start).to.be.above(145);
     compute.close();
   });

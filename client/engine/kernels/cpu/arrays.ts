@@ -1,0 +1,7 @@
+import { tensor2d, type Tensor2D } from '@tensorflow/tfjs-core';
+
+/** The array behind a tensor of the CPU backend: the backend's own, so writing to it changes the tensor. */
+export const valuesOf = (tensor: Tensor2D): Float32Array => tensor.dataSync<'float32'>();
+
+export const make = (values: Float32Array, rows: number, columns: number): Tensor2D =>
+  tensor2d(values, [rows, columns], 'float32');

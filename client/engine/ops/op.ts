@@ -1,0 +1,50 @@
+import type { Tensor2D } from '@tensorflow/tfjs-core';
+import type { BlockOp, Register } from '../../ports/compute.ts';
+import type { Kernels } from '../kernels/index.ts';
+import type { Parameter } from '../parameter.ts';
+
+/** What an op is made of. */
+export interface OpContext {
+  kernels: Kernels;
+  seed: number;
+  op: BlockOp;
+  input: Register;
+  output: Register;
+  /** In the order of the node's parameters. */
+  parameters: readonly Parameter[];
+  /** The order of a space's units: position -> unit; null: the model's own. */
+  orderOf(space: number): readonly number[] | null;
+}
+
+/** One pass of a micro-batch. */
+export interface Pass {
+  rows: number;
+  step: number;
+  /** The sample of the step that the micro-batch begins with. */
+  firstSample: number;
+  training: boolean;
+}
+
+/** What is left of a forward for its backward. */
+export interface Kept {
+  /** Null where `keeps.input` is false. */
+  inputs: (Tensor2D | null)[];
+  /** Null where `keeps.output` is false. */
+  output: Tensor2D | null;
+  /** What forward put aside. Owned by the op: disposed in backward. */
+  extras: readonly Tensor2D[];
+  /** Lets go of those inputs and outputs that nothing else reads: called as soon as they are not read here any more. */
+  release(): void;
+}
+
+/** An op of a block with its parameters on the device: forward and backward by hand, so that nothing is computed twice. */
+export interface RunningOp {
+  /** What of its registers backward reads. */
+  readonly keeps: { input: boolean; output: boolean };
+  /** Tensors that it holds for its whole life, parameters aside. */
+  readonly tensors?: readonly Tensor2D[];
+  /** The inputs stay the caller's, the output is new; `extras` are kept for backward (in training only). */
+  forward(inputs: readonly Tensor2D[], pass: Pass): { output: Tensor2D; extras?: Tensor2D[] };
+  /** Adds to the gradient sums; gives dLoss/dInput of each input where that is wanted. Consumes dLoss/dOutput and the extras. */
+  backward(kept: Kept, gradient: Tensor2D, wantsInput: boolean, pass: Pass): (Tensor2D | null)[];
+}

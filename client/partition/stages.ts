@@ -1,0 +1,110 @@
+import type { PeerId } from '../../shared/ids.ts';
+import type { Slicing, Split, Stage } from '../../shared/schema/plan.ts';
+import type { ModelGraph, Node } from '../model/graph.ts';
+
+/** A stage of one lane: it owns everything. */
+export function oneLaneStage([start, end]: readonly [number, number], peer: PeerId): Stage {
+  return {
+    nodes: [start, end],
+    splits: Array.from({ length: end - start }, () => 'owner' as const),
+    lanes: [peer],
+    slicings: [],
+    owner: 0,
+    deputy: 0,
+  };
+}
+
+/** The peers that hold a block, stage by stage, lane by lane. */
+export const holdersOf = (stages: readonly Stage[]): PeerId[] => stages.flatMap(({ lanes }) => lanes);
+
+/** The peer with the loss head. */
+export function headOf(stages: readonly Stage[]): PeerId {
+  const last = stages[stages.length - 1];
+  return last.lanes[last.owner];
+}
+
+/** The layers of which a stage has any node, in order. */
+export function layersOf(graph: ModelGraph, { nodes: [start, end] }: Stage): string[] {
+  return [...new Set(graph.nodes.slice(start, end).map((node) => node.layer))];
+}
+
+/** Cut points that give lanes units in proportion to `shares` (largest remainders first); they may leave a lane none. */
+export function cutsBy(units: number, shares: readonly number[]): number[] {
+  let total = 0;
+  for (const share of shares) total += share;
+  const exact = shares.map((share) => (units * share) / total);
+  const counts = exact.map(Math.floor);
+  let left = units;
+  for (const count of counts) left -= count;
+  for (; left > 0; left--) {
+    let best = 0;
+    for (let lane = 1; lane < counts.length; lane++) {
+      if (exact[lane] - counts[lane] > exact[best] - counts[best]) best = lane;
+    }
+    counts[best]++;
+  }
+  const cuts = [0];
+  for (const count of counts) cuts.push(cuts[cuts.length - 1] + count);
+  return cuts;
+}
+
+/** A tensor that is whole somewhere, as a stage would go on with it. */
+export type Settled = 'slices' | 'copies' | 'owner';
+
+/** What is written under a split, once its sums are complete. */
+export const settledAs = (split: Split): Settled =>
+  split === 'copies' || split === 'owner' ? split : 'slices';
+
+/** The last units are the classes: what comes after their last product belongs to the loss, which has one owner. */
+export const isAfterLastProduct = (graph: ModelGraph, { kind, output }: Node): boolean =>
+  kind !== 'linear' && output.space === graph.nodes[graph.nodes.length - 1].output.space;
+
+/** How a node that is no product follows from how its inputs lie. */
+export function splitOf(node: Node, from: readonly Settled[], isAtLoss: boolean): Split {
+  const hasParameters = node.parameters.length > 0;
+  if (isAtLoss) return 'owner';
+  if (node.kind === 'across') return hasParameters ? 'owner' : 'copies';
+  if (!hasParameters && from.every((layout) => layout === 'copies')) return 'copies';
+  return from.every((layout) => layout === 'owner') ? 'owner' : 'slices';
+}
+
+/**
+ * Splits for the nodes [start, end) of a stage of several lanes, from how its linear nodes are cut. What is between them follows:
+ * unit by unit where the tensor is in slices, on every copy where it is whole and nothing has parameters, else at the owner.
+ * @param linear how each linear node is cut
+ */
+export function splitsFor(
+  graph: ModelGraph,
+  [start, end]: readonly [number, number],
+  linear: (node: number) => 'columns' | 'rows' | 'owner',
+  entering: Settled,
+): Split[] {
+  const splits: Split[] = [];
+  /** What a tensor of this stage would be used as where nothing asks for more. */
+  const settled = (tensor: number): Settled => {
+    if (tensor < start) return tensor < 0 ? 'copies' : entering;
+    return settledAs(splits[tensor - start]);
+  };
+  for (const node of graph.nodes.slice(start, end)) {
+    const isAtLoss = end === graph.nodes.length && isAfterLastProduct(graph, node);
+    splits.push(
+      node.kind === 'linear' ? linear(node.index) : splitOf(node, node.inputs.map(settled), isAtLoss),
+    );
+  }
+  return splits;
+}
+
+/** One slicing for every space that the nodes of a stage cut. */
+export function slicingsFor(
+  graph: ModelGraph,
+  [start, end]: readonly [number, number],
+  splits: readonly Split[],
+  cuts: (space: number) => number[],
+): Slicing[] {
+  const spaces = new Set<number>();
+  graph.nodes.slice(start, end).forEach((node, i) => {
+    if (splits[i] === 'rows' || splits[i] === 'slices') spaces.add(node.input.space);
+    if (splits[i] === 'columns' || splits[i] === 'slices') spaces.add(node.output.space);
+  });
+  return [...spaces].sort((a, b) => a - b).map((space) => ({ space, cuts: cuts(space) }));
+}

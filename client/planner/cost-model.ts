@@ -1,0 +1,186 @@
+import type { Layout } from '../partition/layout.ts';
+import { Crews, type Crew } from './crew.ts';
+import { crossing, type Crossing } from './crossing.ts';
+import { cutsOf } from './cuts.ts';
+import { oneLaneLayout, severalLaneLayouts, type StageLayout } from './layouts.ts';
+import { stageLoad, type StageLoad } from './loads.ts';
+import type { Problem } from './profile.ts';
+import { cappedCrew, hasRoom, stageCost, WIRE_SHARE, type StageCost } from './stage-cost.ts';
+
+/** A layout by number. */
+export interface Laid extends StageLayout {
+  index: number;
+  /** Number of the cut that it begins at. */
+  place: number;
+}
+
+/** The last stages of a plan, from one of them to the loss. */
+export interface Tail {
+  layout: Laid;
+  crew: Crew;
+  next: Tail | null;
+  stages: number;
+  /** Time of a step as far as these stages decide it. */
+  spanMs: number;
+  /** One micro-batch on its way through them and back, alone. */
+  roundTripMs: number;
+  /** Traffic, risk and fragile cuts, in milliseconds that they are worth. */
+  extraMs: number;
+  slowestLaneMs: number;
+}
+
+/** What the planner minimises. */
+export const objectiveOf = ({ spanMs, extraMs }: Tail): number => spanMs + extraMs;
+
+/** A millisecond of transfer, wherever in the room, is worth this much of a step. */
+const TRAFFIC_WEIGHT = 0.01;
+/** All important units on devices that are never there would be worth this many ideal steps. */
+const RISK_WEIGHT = 0.1;
+/** Where links lose more than this, units should have more than one way to the next stage. */
+const FRAGILE_LOSS = 0.02;
+/** A slice over such links must win this share of an ideal step. */
+const FRAGILE_WEIGHT = 0.1;
+
+/** The planner's idea of what plans cost, with a memory for what was asked before. */
+export class CostModel {
+  readonly crews: Crews;
+  /** A step with all work on all devices all the time. */
+  readonly idealStepMs: number;
+  readonly #places: readonly number[];
+  readonly #laid: Laid[] = [];
+  readonly #byEnd = new Map<string, Laid[]>();
+  readonly #loads: StageLoad[] = [];
+  /** By crew. */
+  readonly #fitted: Map<number, Crew | null>[] = [];
+  readonly #costs: Map<number, StageCost>[] = [];
+  readonly #crossings: Map<number, Crossing>[] = [];
+
+  constructor(readonly problem: Problem) {
+    const { graph, workers, leastWork, microBatches } = problem;
+    this.crews = new Crews(problem);
+    const speed = workers.reduce((sum, worker) => sum + worker.speed, 0);
+    this.idealStepMs = (microBatches * leastWork[graph.nodes.length]) / speed;
+    const cuts = cutsOf(graph);
+    this.#places = [0, ...cuts.map(({ at }) => at)];
+    const starts = [{ at: 0, isAfterProduct: false }, ...cuts];
+    const ends = [...cuts, { at: graph.nodes.length, isAfterProduct: false }];
+    for (const start of starts) {
+      if (start.isAfterProduct) continue;
+      for (const end of ends) {
+        if (end.at <= start.at || end.isAfterProduct) continue;
+        this.#add(oneLaneLayout(problem, start.at, end.at));
+      }
+    }
+    if (workers.length === 1) return;
+    for (const { at } of starts) severalLaneLayouts(problem, at, cuts).forEach((layout) => this.#add(layout));
+  }
+
+  #add(layout: StageLayout): void {
+    const { graph } = this.problem;
+    const isWhole = layout.start === 0 && layout.end === graph.nodes.length;
+    const nodes = graph.nodes.slice(layout.start, layout.end);
+    if (!isWhole && !nodes.some(({ kind }) => kind === 'linear')) return;
+    const laid: Laid = { ...layout, index: this.#laid.length, place: this.#places.indexOf(layout.start) };
+    this.#laid.push(laid);
+    const key = `${layout.end}/${layout.isOneLane}`;
+    const known = this.#byEnd.get(key);
+    if (known) known.push(laid);
+    else this.#byEnd.set(key, [laid]);
+  }
+
+  /** Layouts of stages that end before node `end`. */
+  layoutsTo(end: number, isOneLane: boolean): readonly Laid[] {
+    return this.#byEnd.get(`${end}/${isOneLane}`) ?? [];
+  }
+
+  /** What a layout costs its lanes, worked out once. */
+  loadOf(layout: Laid): StageLoad {
+    return (this.#loads[layout.index] ??= stageLoad(this.problem, layout));
+  }
+
+  /** One more stage in front of others; null where it has no room or cannot reach them. */
+  prepend(layout: Laid, wanted: Crew, next: Tail | null): Tail | null {
+    const { problem } = this;
+    const { microBatches, tensorBytes } = problem;
+    const stages = (next?.stages ?? 0) + 1;
+    const exchanges = next !== null || layout.exchangeCount > 0;
+    const inFlight = Math.min(microBatches, stages + (exchanges ? 1 : 0));
+    const crew = this.#fit(layout, wanted, inFlight);
+    if (!crew) return null;
+    const cost = this.#costOf(layout, crew);
+    if (!cost.isWhole) return null;
+    let hopMs = 0;
+    let linkMs = cost.linkMs;
+    let trafficMs = cost.trafficMs;
+    let fragile = 0;
+    if (next) {
+      const way = this.#crossingOf(crew, layout.exit, next.crew, next.layout.entry);
+      const bytes = tensorBytes[layout.end] * WIRE_SHARE;
+      hopMs = way.latencyMs + bytes * way.msPerByte;
+      linkMs = Math.max(linkMs, bytes * way.msPerByte);
+      trafficMs += 2 * bytes * way.trafficMsPerByte;
+      if (way.fragileLoss >= FRAGILE_LOSS) fragile = 1;
+    }
+    const workMs = cost.forwardMs + cost.backwardMs;
+    const segments = layout.exchangeCount + 1;
+    // Who waits for an exchange begins other work, and ends that first.
+    const innerMs = inFlight > 1 ? Math.max(cost.waitMs, workMs * (1 - 1 / segments)) : cost.waitMs;
+    const waitMs = (next?.roundTripMs ?? 0) + 2 * hopMs + innerMs;
+    const roundTripMs = workMs + waitMs;
+    if (!(roundTripMs < Infinity)) return null;
+    const ownMs = Math.max(
+      // The first gradient is late by what cannot be filled with forward passes.
+      microBatches * cost.busyMs + Math.max(0, waitMs - (inFlight - 1) * cost.forwardMs),
+      // The last micro-batch may begin when one that many before it is back, and that one had to wait in the same way.
+      Math.ceil(microBatches / inFlight) * roundTripMs + ((microBatches - 1) % inFlight) * cost.forwardMs,
+      microBatches * linkMs,
+    );
+    const passMs = workMs + 2 * hopMs + innerMs;
+    return {
+      layout,
+      crew,
+      next,
+      stages,
+      spanMs: Math.max(ownMs, passMs + (next?.spanMs ?? 0)),
+      roundTripMs,
+      extraMs:
+        (next?.extraMs ?? 0) +
+        TRAFFIC_WEIGHT * microBatches * trafficMs +
+        this.idealStepMs * (RISK_WEIGHT * cost.risk + FRAGILE_WEIGHT * fragile),
+      slowestLaneMs: cost.busyMs,
+    };
+  }
+
+  /** The crew itself, or one with less on lanes that have too little memory; null where none has room. */
+  #fit(layout: Laid, crew: Crew, inFlight: number): Crew | null {
+    const { problem, crews } = this;
+    if (!problem.hasBudgets) return crew;
+    const known = (this.#fitted[crew.id] ??= new Map<number, Crew | null>());
+    const key = layout.index * 128 + inFlight;
+    let fitted = known.get(key);
+    if (fitted === undefined) {
+      const load = this.loadOf(layout);
+      const fits = hasRoom(problem, load, crew, inFlight);
+      fitted = fits ? crew : cappedCrew(problem, crews, load, crew, inFlight);
+      known.set(key, fitted);
+    }
+    return fitted;
+  }
+
+  #costOf(layout: Laid, crew: Crew): StageCost {
+    const known = (this.#costs[crew.id] ??= new Map<number, StageCost>());
+    let cost = known.get(layout.index);
+    if (!cost) known.set(layout.index, (cost = stageCost(this.problem, this.loadOf(layout), crew)));
+    return cost;
+  }
+
+  #crossingOf(before: Crew, exit: Layout, after: Crew, entry: Layout): Crossing {
+    const known = (this.#crossings[before.id] ??= new Map<number, Crossing>());
+    const key = after.id * 16 + LAYOUT_CODES[exit] * 4 + LAYOUT_CODES[entry];
+    let way = known.get(key);
+    if (!way) known.set(key, (way = crossing(this.problem, before, exit, after, entry)));
+    return way;
+  }
+}
+
+const LAYOUT_CODES: Readonly<Record<Layout, number>> = { slices: 0, copies: 1, partial: 2, owner: 3 };

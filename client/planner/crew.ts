@@ -1,0 +1,132 @@
+import { cutsBy } from '../partition/stages.ts';
+import type { Problem } from './profile.ts';
+
+/** Workers side by side as the lanes of one stage, best first, and how they share units. */
+export interface Crew {
+  /** Unique among the crews of one search. */
+  id: number;
+  /** Workers by rank; the first is the owner. */
+  lanes: readonly number[];
+  shares: readonly number[];
+  /** How as many units as the class has (`unitCounts`) are cut over the lanes, and what share of them each has. */
+  cutsOf(unitClass: number): readonly number[];
+  fractionsOf(unitClass: number): Float64Array;
+  /** Sum of its workers' speeds. */
+  speed: number;
+  readonly amongAll: CrewLinks;
+  readonly withOwner: CrewLinks;
+}
+
+/** How parts travel between lanes: the slowest way, and all ways together. */
+export interface CrewLinks {
+  latencyMs: number;
+  /** Milliseconds per byte of a tensor of which each lane sends (or gets) its share. */
+  shareMsPerByte: number;
+  shareTrafficMs: number;
+  /** The same where all of it goes to each. */
+  wholeMsPerByte: number;
+  wholeTrafficMs: number;
+}
+
+/** Makes crews and remembers them: a search asks for the same ones again and again. */
+export class Crews {
+  readonly #known = new Map<string, Crew>();
+  #made = 0;
+
+  constructor(private readonly problem: Problem) {}
+
+  /** `lanes` by rank, ascending. Units go by measured speed, or to all alike. */
+  of(lanes: readonly number[]): Crew {
+    const key = lanes.join();
+    let crew = this.#known.get(key);
+    if (!crew) {
+      const { workers, isEven } = this.problem;
+      crew = this.withShares(
+        lanes,
+        lanes.map((lane) => (isEven ? 1 : workers[lane].speed)),
+      );
+      this.#known.set(key, crew);
+    }
+    return crew;
+  }
+
+  withShares(lanes: readonly number[], weights: readonly number[]): Crew {
+    return new MadeCrew(this.problem, this.#made++, lanes, weights);
+  }
+}
+
+/** Works out what is asked for: most crews are dismissed early. */
+class MadeCrew implements Crew {
+  readonly shares: readonly number[];
+  readonly speed: number;
+  readonly #cuts: (readonly number[] | undefined)[] = [];
+  readonly #fractions: (Float64Array | undefined)[] = [];
+  #amongAll: CrewLinks | null = null;
+  #withOwner: CrewLinks | null = null;
+
+  constructor(
+    private readonly problem: Problem,
+    readonly id: number,
+    readonly lanes: readonly number[],
+    weights: readonly number[],
+  ) {
+    let all = 0;
+    let speed = 0;
+    for (const weight of weights) all += weight;
+    for (const lane of lanes) speed += problem.workers[lane].speed;
+    this.shares = weights.map((weight) => weight / all);
+    this.speed = speed;
+  }
+
+  cutsOf(unitClass: number): readonly number[] {
+    return (this.#cuts[unitClass] ??= cutsBy(this.problem.unitCounts[unitClass], this.shares));
+  }
+
+  fractionsOf(unitClass: number): Float64Array {
+    return (this.#fractions[unitClass] ??= this.#fractionsBy(this.cutsOf(unitClass)));
+  }
+
+  #fractionsBy(cuts: readonly number[]): Float64Array {
+    const fractions = new Float64Array(this.lanes.length);
+    const units = cuts[fractions.length];
+    for (let k = 0; k < fractions.length; k++) fractions[k] = (cuts[k + 1] - cuts[k]) / units;
+    return fractions;
+  }
+
+  get amongAll(): CrewLinks {
+    return (this.#amongAll ??= linksAmong(this.problem, this.lanes, this.shares, false));
+  }
+
+  get withOwner(): CrewLinks {
+    return (this.#withOwner ??= linksAmong(this.problem, this.lanes, this.shares, true));
+  }
+}
+
+function linksAmong(
+  { links, workers }: Problem,
+  lanes: readonly number[],
+  shares: readonly number[],
+  onlyOwner: boolean,
+): CrewLinks {
+  const found: CrewLinks = {
+    latencyMs: 0,
+    shareMsPerByte: 0,
+    shareTrafficMs: 0,
+    wholeMsPerByte: 0,
+    wholeTrafficMs: 0,
+  };
+  for (let u = 0; u < (onlyOwner ? 1 : lanes.length); u++) {
+    for (let v = u + 1; v < lanes.length; v++) {
+      const at = lanes[u] * workers.length + lanes[v];
+      const msPerByte = links.msPerByte[at];
+      found.latencyMs = Math.max(found.latencyMs, links.latencyMs[at]);
+      found.wholeMsPerByte = Math.max(found.wholeMsPerByte, msPerByte);
+      // Between two lanes both shares travel, one each way; with the owner only the other's does.
+      const share = onlyOwner ? shares[v] : Math.max(shares[u], shares[v]);
+      found.shareMsPerByte = Math.max(found.shareMsPerByte, share * msPerByte);
+      found.shareTrafficMs += (onlyOwner ? shares[v] : shares[u] + shares[v]) * msPerByte;
+      found.wholeTrafficMs += (onlyOwner ? 1 : 2) * msPerByte;
+    }
+  }
+  return found;
+}

@@ -1,0 +1,207 @@
+import type { Split } from '../../shared/schema/plan.ts';
+import { tensorOf, widthOf, type Node } from '../model/graph.ts';
+import { isLocal, LAYOUTS, type Layout } from '../partition/layout.ts';
+import type { Spread } from '../partition/partition.ts';
+import { isAfterLastProduct, settledAs, splitOf, type Settled } from '../partition/stages.ts';
+import type { Cut } from './cuts.ts';
+import type { Problem } from './profile.ts';
+
+/** Lanes of one stage exchange a tensor. */
+export interface Exchange {
+  from: Layout;
+  to: Layout;
+  /** Numbers of a sample. */
+  width: number;
+}
+
+/** A way to lay a run of nodes over the lanes of one stage, whoever they are. */
+export interface StageLayout {
+  start: number;
+  end: number;
+  isOneLane: boolean;
+  /** How the first tensor is read, and how the last is written. */
+  entry: Layout;
+  exit: Layout;
+  exchangeCount: number;
+  /** The rest of it, worked out when it is asked for: most layouts are dismissed before. */
+  detail(): LayoutDetail;
+}
+
+export interface LayoutDetail {
+  splits: Split[];
+  exchanges: Exchange[];
+  /** Tensors that lanes hold on the way. */
+  spreads: Spread[];
+}
+
+/** Everything on one lane. */
+export function oneLaneLayout({ graph }: Problem, start: number, end: number): StageLayout {
+  const detail = (): LayoutDetail => {
+    const nodes = graph.nodes.slice(start, end);
+    const tensors = new Set(nodes.flatMap(({ index, inputs }) => [...inputs, index]));
+    const spreads = [...tensors].map((tensor) => ({ tensor, layout: 'owner' as const }));
+    return { splits: nodes.map(() => 'owner'), exchanges: [], spreads };
+  };
+  return { start, end, isOneLane: true, entry: 'owner', exit: 'owner', exchangeCount: 0, detail };
+}
+
+/** A way so far, as a list from its end. */
+interface Way {
+  before: Way | null;
+  node: Node | null;
+  split: Split;
+  entry: Layout | null;
+  /** Tensors that are still read. */
+  live: readonly Live[];
+  exchanges: readonly Exchange[];
+  exchangeCount: number;
+  priceMs: number;
+}
+
+/** A tensor that is there, in which layouts (a bit for each), and how the stage goes on with it. */
+interface Live {
+  tensor: number;
+  layouts: number;
+  settled: Settled;
+}
+
+const BITS: Readonly<Record<Layout, number>> = { slices: 1, owner: 2, copies: 4, partial: 8 };
+
+const NONE: readonly Exchange[] = [];
+
+/**
+ * The cheapest ways over several lanes for the nodes from `start` to each cut after it, one for each pair of entry and exit. Each
+ * product is cut by columns or by rows; what is between products follows. Walks node by node and keeps, of ways that leave the same
+ * tensors in the same layouts, the one whose exchanges cost least on a typical link.
+ */
+export function severalLaneLayouts(problem: Problem, start: number, cuts: readonly Cut[]): StageLayout[] {
+  const { nodes } = problem.graph;
+  const found: StageLayout[] = [];
+  const lastReads = lastReadsOf(nodes);
+  let ways = start === 0 ? [beginning('copies', -1, 'copies')] : ENTRIES.map((entry) => beginning(null, start - 1, entry));
+  for (let n = start, nextCut = cuts.findIndex(({ at }) => at > start); n < nodes.length; n++) {
+    const next: Way[] = [];
+    for (const way of ways) {
+      for (const split of splitsOf(problem, way, nodes[n])) {
+        keepCheapest(next, extend(problem, way, nodes[n], split, lastReads), isAlike);
+      }
+    }
+    ways = next;
+    const cut = nextCut < 0 ? undefined : cuts.at(nextCut);
+    if (cut?.at === n + 1) nextCut++;
+    else if (n + 1 < nodes.length) continue;
+    const ends: Way[] = [];
+    for (const way of ways) {
+      const { writes } = LAYOUTS[way.split];
+      const fits = n + 1 === nodes.length ? writes === 'owner' : !cut!.isAfterProduct || writes === 'partial';
+      if (fits) keepCheapest(ends, way, endsAlike);
+    }
+    found.push(...ends.map((way) => layoutOf(way, start, n + 1)));
+  }
+  return found;
+}
+
+const ENTRIES = ['slices', 'copies'] as const;
+
+const beginning = (entry: 'copies' | null, tensor: number, settled: Settled): Way => ({
+  before: null,
+  node: null,
+  split: 'owner',
+  entry,
+  live: [{ tensor, layouts: entry ? BITS[entry] : 0, settled }],
+  exchanges: NONE,
+  exchangeCount: 0,
+  priceMs: 0,
+});
+
+function layoutOf(way: Way, start: number, end: number): StageLayout {
+  const { entry, exchangeCount, split } = way;
+  const exit = LAYOUTS[split].writes;
+  const detail = () => detailOf(way, start, end);
+  return { start, end, isOneLane: false, entry: entry!, exit, exchangeCount, detail };
+}
+
+function detailOf(last: Way, start: number, end: number): LayoutDetail {
+  const splits = new Array<Split>(end - start);
+  const exchanges: Exchange[] = [];
+  const spreads = new Map<number, Spread>();
+  const note = (tensor: number, layout: Layout) =>
+    spreads.set((tensor + 1) * 16 + BITS[layout], { tensor, layout });
+  if (start === 0) note(-1, 'copies');
+  for (let way: Way | null = last; way?.node; way = way.before) {
+    const { node, split } = way;
+    splits[node.index - start] = split;
+    exchanges.push(...way.exchanges);
+    for (const input of node.inputs) note(input, LAYOUTS[split].reads);
+    note(node.index, LAYOUTS[split].writes);
+  }
+  return { splits, exchanges, spreads: [...spreads.values()] };
+}
+
+function splitsOf({ graph }: Problem, { live }: Way, node: Node): readonly Split[] {
+  const last = graph.nodes[graph.nodes.length - 1];
+  if (node.kind === 'linear') {
+    // Logits are complete sums at the owner, so that a missing part is dropout of hidden units and never a wrong score.
+    if (node === last) return ['owner'];
+    return node.output.space === last.output.space ? ['rows'] : ['columns', 'rows'];
+  }
+  const from = node.inputs.map((input) => live.find(({ tensor }) => tensor === input)!.settled);
+  return [splitOf(node, from, isAfterLastProduct(graph, node))];
+}
+
+/** The same walk as `partitionOf`, which says where exchanges are. */
+function extend(problem: Problem, way: Way, node: Node, split: Split, lastReads: Int32Array): Way {
+  const { reads, writes } = LAYOUTS[split];
+  const live: Live[] = [];
+  let { entry, priceMs } = way;
+  let exchanges = NONE;
+  for (const known of way.live) {
+    const { tensor, layouts, settled } = known;
+    const isNew = node.inputs.includes(tensor) && !(layouts & BITS[reads]);
+    if (isNew && entry === null) entry = reads;
+    else if (isNew && !(layouts & BITS.copies && isLocal('copies', reads))) {
+      const from = PREFERRED.find((layout) => layouts & BITS[layout])!;
+      const width = widthOf(tensorOf(problem.graph, tensor));
+      exchanges = [...exchanges, { from, to: reads, width }];
+      priceMs += priceOf(problem, width);
+    }
+    if (lastReads[tensor + 1] <= node.index) continue;
+    live.push(isNew ? { tensor, layouts: layouts | BITS[reads], settled } : known);
+  }
+  live.push({ tensor: node.index, layouts: BITS[writes], settled: settledAs(split) });
+  const exchangeCount = way.exchangeCount + exchanges.length;
+  return { before: way, node, split, entry, live, exchanges, exchangeCount, priceMs };
+}
+
+/** Where a tensor is taken from, as in `partitionOf`. */
+const PREFERRED = ['slices', 'owner', 'copies', 'partial'] as const;
+
+/** Of one exchange, there and back, on a typical link: every lane is told what the others have. */
+function priceOf({ typical, rows }: Problem, width: number): number {
+  return 2 * (typical.latencyMs + typical.taskMs + rows * width * 4 * typical.msPerByte);
+}
+
+/** Of ways that are alike for what comes after, the cheapest one stays. */
+function keepCheapest(kept: Way[], way: Way, areAlike: (a: Way, b: Way) => boolean): void {
+  const at = kept.findIndex((known) => areAlike(known, way));
+  if (at < 0) kept.push(way);
+  else if (way.priceMs < kept[at].priceMs) kept[at] = way;
+}
+
+function isAlike(a: Way, b: Way): boolean {
+  if (a.entry !== b.entry) return false;
+  return a.live.every((one, i) => {
+    const other = b.live[i];
+    return one.layouts === other.layouts && one.settled === other.settled;
+  });
+}
+
+const endsAlike = (a: Way, b: Way): boolean =>
+  a.entry === b.entry && LAYOUTS[a.split].writes === LAYOUTS[b.split].writes;
+
+/** Per tensor (from -1, so one further on): the last node that reads it. */
+function lastReadsOf(nodes: readonly Node[]): Int32Array {
+  const last = new Int32Array(nodes.length + 1).fill(-1);
+  for (const { index, inputs } of nodes) for (const input of inputs) last[input + 1] = index;
+  return last;
+}

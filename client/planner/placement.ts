@@ -1,0 +1,127 @@
+import { objectiveOf, type CostModel, type Tail } from './cost-model.ts';
+import { crewsOf, SameCrews } from './crew-sources.ts';
+import { bestTail, type Shape } from './search.ts';
+
+/** Who is where, as moves change it. */
+interface Arrangement {
+  /** Each stage with all after it, from samples to loss. */
+  tails: readonly Tail[];
+  /** Workers of each stage by rank; the last entry stands by. */
+  groups: readonly (readonly number[])[];
+  /** Per worker. */
+  groupOf: readonly number[];
+}
+
+/** What counts as better: less would only be rounding. */
+const BETTER = 1 - 1e-6;
+
+/**
+ * Improves a plan by swapping two workers, or moving one, between stages or from and to standby, as long as that helps; then cuts anew
+ * for the crews that this gave, and begins again. Tries at most `trials` changes.
+ */
+export function improved(model: CostModel, shape: Shape, tail: Tail, trials: number): Tail {
+  const climber = new Climber(model, shape, tail, trials);
+  for (;;) {
+    climber.climb();
+    const boundMs = objectiveOf(climber.best) * BETTER;
+    const recut = bestTail(model, shape, new SameCrews(model, crewsOf(climber.best)), { boundMs });
+    if (recut) climber.best = recut;
+    if (!recut || climber.trials <= 0) return climber.best;
+  }
+}
+
+class Climber {
+  #best: Tail;
+  #now: Arrangement;
+
+  constructor(
+    private readonly model: CostModel,
+    private readonly shape: Shape,
+    best: Tail,
+    public trials: number,
+  ) {
+    this.#best = best;
+    this.#now = arrangementOf(model, best);
+  }
+
+  get best(): Tail {
+    return this.#best;
+  }
+
+  set best(tail: Tail) {
+    this.#best = tail;
+    this.#now = arrangementOf(this.model, tail);
+  }
+
+  /** Passes over all workers until one changes nothing. */
+  climb(): void {
+    const { workers } = this.model.problem;
+    for (let before: Tail | null = null; before !== this.best && this.trials > 0; ) {
+      before = this.best;
+      for (let x = 0; x < workers.length && this.trials > 0; x++) {
+        for (let group = 0; group <= this.best.stages; group++) this.#move(x, group);
+        for (let y = x + 1; y < workers.length; y++) this.#swap(x, y);
+      }
+    }
+  }
+
+  #move(worker: number, to: number): void {
+    const { groups, groupOf } = this.#now;
+    const from = groupOf[worker];
+    const standby = groups.length - 1;
+    const mayGo = from === standby || groups[from].length > this.shape.lanesMin;
+    const mayCome = to === standby || groups[to].length < this.shape.lanesMax;
+    if (from === to || !mayGo || !mayCome) return;
+    this.#try(from, without(groups[from], worker), to, including(groups[to], worker));
+  }
+
+  #swap(x: number, y: number): void {
+    const { groups, groupOf } = this.#now;
+    const [a, b] = [groupOf[x], groupOf[y]];
+    if (a !== b) this.#try(a, including(without(groups[a], x), y), b, including(without(groups[b], y), x));
+  }
+
+  #try(a: number, groupA: readonly number[], b: number, groupB: readonly number[]): void {
+    const { groups, tails } = this.#now;
+    const bound = objectiveOf(this.#best) * BETTER;
+    if (!this.#mayBeat(bound, a, groupA) || !this.#mayBeat(bound, b, groupB)) return;
+    this.trials--;
+    // Stages behind both stay as they are.
+    let s = tails.length - 1;
+    while (s !== a && s !== b) s--;
+    let tail: Tail | null = tails.at(s + 1) ?? null;
+    for (; s >= 0; s--) {
+      const lanes = s === a ? groupA : s === b ? groupB : groups[s];
+      tail = this.model.prepend(tails[s].layout, this.model.crews.of(lanes), tail);
+      if (!tail || tail.spanMs + tail.extraMs >= bound) return;
+    }
+    this.best = tail!;
+  }
+
+  /** False where a changed crew alone would take longer than a step may. */
+  #mayBeat(boundMs: number, group: number, lanes: readonly number[]): boolean {
+    const { leastWork, microBatches, workers } = this.model.problem;
+    const tail = this.#now.tails.at(group);
+    if (!tail) return true;
+    let speed = 0;
+    for (const lane of lanes) speed += workers[lane].speed;
+    const work = leastWork[tail.layout.end] - leastWork[tail.layout.start];
+    return microBatches * work < boundMs * speed;
+  }
+}
+
+const without = (group: readonly number[], worker: number): number[] => group.filter((one) => one !== worker);
+
+const including = (group: readonly number[], worker: number): number[] =>
+  [...group, worker].sort((a, b) => a - b);
+
+function arrangementOf({ problem }: CostModel, tail: Tail): Arrangement {
+  const tails: Tail[] = [];
+  for (let at: Tail | null = tail; at; at = at.next) tails.push(at);
+  const groupOf = problem.workers.map(() => tails.length);
+  tails.forEach(({ crew }, group) => {
+    for (const lane of crew.lanes) groupOf[lane] = group;
+  });
+  const standby = problem.workers.map((_, i) => i).filter((i) => groupOf[i] === tails.length);
+  return { tails, groups: [...tails.map(({ crew }) => crew.lanes), standby], groupOf };
+}

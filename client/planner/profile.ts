@@ -1,0 +1,192 @@
+import type { PeerId } from '../../shared/ids.ts';
+import type { RunConfig } from '../../shared/schema/config.ts';
+import { modelGraph, sizeOf, widthOf, type ModelGraph, type ParameterShape } from '../model/graph.ts';
+import { headCurves, type UnitScores } from './importance.ts';
+import { LinkTable, meanOf, type PlannerLink } from './links.ts';
+
+/** A peer as it was measured. */
+export interface Device {
+  peer: PeerId;
+  /** One for each layer of the model, in order: the whole layer, one micro-batch, nobody else at work. */
+  layerCosts: readonly { forwardMs: number; backwardMs: number }[];
+  /** What a forward or a backward costs however small it is: upload, read-back. */
+  taskMs: number;
+  /** Budget for tensors; null: not known, so none. */
+  memoryBytes: number | null;
+  /** From 0 (comes and goes) to 1 (steady). */
+  steadiness: number;
+}
+
+/** A device in the planner's arrays. */
+export interface Worker extends Pick<Device, 'peer' | 'taskMs' | 'steadiness'> {
+  /** Per node of the model. */
+  forwardMs: Float64Array;
+  backwardMs: Float64Array;
+  /** Whole models (forward and backward of a micro-batch) per millisecond. */
+  speed: number;
+  /** Infinity where no budget is known. */
+  memoryBytes: number;
+  /** Chance that something sent by it comes: steady, over links that lose little. */
+  reliability: number;
+}
+
+/** Everything that plans are made from. */
+export interface Problem {
+  graph: ModelGraph;
+  /** Samples per micro-batch. */
+  rows: number;
+  microBatches: number;
+  /** Arrays that the optimizer keeps for each parameter. */
+  optimizerArrays: number;
+  /** Slices all alike, whatever was measured. */
+  isEven: boolean;
+  /** Best first: fast, well linked, steady. Indices of workers are ranks. */
+  workers: readonly Worker[];
+  /** Some have a budget for memory. */
+  hasBudgets: boolean;
+  links: LinkTable;
+  /** What an exchange costs while nobody knows yet between whom. */
+  typical: { latencyMs: number; msPerByte: number; taskMs: number };
+  /** Operations of nodes [0, n), as a share of the model's. */
+  operations: Float64Array;
+  /** Least time of nodes [0, n) on a device of speed 1: what no plan can beat. */
+  leastWork: Float64Array;
+  /** The different numbers of units that spaces have, and for each space which of them it has. */
+  unitCounts: readonly number[];
+  classOfSpace: readonly number[];
+  /** Per node: parameters over all units with sums of gradients and optimizer state, and the largest parameter alone. */
+  stateBytes: Float64Array;
+  largestParameterBytes: Float64Array;
+  /** Per tensor (from -1, so one further on), one micro-batch. */
+  tensorBytes: Float64Array;
+  /** For each of them: share of the importance that the first n units have together. */
+  headCurves: readonly Float64Array[];
+}
+
+const OPTIMIZER_ARRAYS: Readonly<Record<RunConfig['optimizer']['kind'], number>> = {
+  sgd: 0,
+  momentum: 1,
+  adam: 2,
+};
+
+export function problemOf(
+  config: RunConfig,
+  devices: readonly Device[],
+  links: readonly PlannerLink[],
+  importance: readonly UnitScores[],
+): Problem {
+  const graph = modelGraph(config.model);
+  // In an order of their own, so that a plan does not depend on how the room is listed.
+  const byId = [...devices].sort((a, b) => (a.peer < b.peer ? -1 : 1));
+  const table = LinkTable.of(
+    byId.map(({ peer }) => peer),
+    links,
+  );
+  const workers = byId.map((device, i) => workerOf(graph, device, table.lossOf(i)));
+  const ranking = rankingOf(workers, table);
+  const ranked = ranking.map((i) => workers[i]);
+  const unitCounts = [...new Set(graph.spaces.map(({ units }) => units))].sort((a, b) => a - b);
+  const rows = config.batch / config.microBatches;
+  const optimizerArrays = OPTIMIZER_ARRAYS[config.optimizer.kind];
+  const { nodes } = graph;
+  return {
+    graph,
+    rows,
+    microBatches: config.microBatches,
+    optimizerArrays,
+    isEven: config.shares === 'even',
+    workers: ranked,
+    hasBudgets: ranked.some(({ memoryBytes }) => memoryBytes < Infinity),
+    links: table.inOrder(ranking),
+    typical: { ...table.typical(), taskMs: meanOf(workers.map(({ taskMs }) => taskMs)) },
+    operations: sharesOfOperations(graph),
+    leastWork: leastWorkOf(graph, ranked),
+    unitCounts,
+    classOfSpace: graph.spaces.map(({ units }) => unitCounts.indexOf(units)),
+    stateBytes: Float64Array.from(nodes, ({ parameters }) => stateBytesOf(parameters, optimizerArrays)),
+    largestParameterBytes: Float64Array.from(nodes, ({ parameters }) => largestBytesOf(parameters)),
+    tensorBytes: Float64Array.from([graph.input, ...nodes.map(({ output }) => output)], (tensor) => rows * widthOf(tensor) * 4),
+    headCurves: headCurves(graph, unitCounts, importance),
+  };
+}
+
+/** Bytes of parameters over all units, each with a gradient sum and what the optimizer keeps of it. */
+export const stateBytesOf = (parameters: readonly ParameterShape[], optimizerArrays: number): number =>
+  parameters.reduce(
+    (sum, { shape, trainable }) => sum + sizeOf(shape) * 4 * (trainable ? 2 + optimizerArrays : 1),
+    0,
+  );
+
+export const largestBytesOf = (parameters: readonly ParameterShape[]): number =>
+  parameters.reduce((largest, { shape }) => Math.max(largest, sizeOf(shape) * 4), 0);
+
+function workerOf(graph: ModelGraph, device: Device, loss: number): Worker {
+  const { layerCosts, memoryBytes, peer, steadiness, taskMs } = device;
+  const shares = sharesOfLayers(graph);
+  const layers = new Map(graph.model.layers.map(({ name }, i) => [name, layerCosts[i]]));
+  const spread = (of: 'forwardMs' | 'backwardMs') =>
+    Float64Array.from(graph.nodes, ({ layer, index }) => layers.get(layer)![of] * shares[index]);
+  const forwardMs = spread('forwardMs');
+  const backwardMs = spread('backwardMs');
+  const allMs = sum(forwardMs) + sum(backwardMs);
+  return {
+    peer,
+    taskMs,
+    steadiness,
+    forwardMs,
+    backwardMs,
+    speed: 1 / Math.max(allMs, 1e-9),
+    memoryBytes: memoryBytes ?? Infinity,
+    reliability: steadiness * (1 - loss),
+  };
+}
+
+/** Each node's share of its layer: a layer's cost goes by operations. */
+function sharesOfLayers(graph: ModelGraph): number[] {
+  const all = new Map<string, { operations: number; nodes: number }>();
+  for (const { layer, operations } of graph.nodes) {
+    const found = all.get(layer) ?? { operations: 0, nodes: 0 };
+    all.set(layer, { operations: found.operations + operations, nodes: found.nodes + 1 });
+  }
+  return graph.nodes.map(({ layer, operations }) => {
+    const whole = all.get(layer)!;
+    return whole.operations > 0 ? operations / whole.operations : 1 / whole.nodes;
+  });
+}
+
+/** Ranks: speed times steadiness times closeness, each compared with the room's mean; ties by peer id. */
+function rankingOf(workers: readonly Worker[], links: LinkTable): number[] {
+  const closeness = workers.map((_, i) => links.closenessOf(i));
+  const meanSpeed = meanOf(workers.map(({ speed }) => speed));
+  const meanCloseness = meanOf(closeness);
+  const quality = workers.map(({ speed, reliability }, i) => {
+    const close = meanCloseness > 0 ? closeness[i] / meanCloseness : 1;
+    // A fast device is worth more than a near one: work goes by speed, parts mostly hide behind it.
+    return (speed / meanSpeed) * reliability * Math.sqrt(close);
+  });
+  return workers.map((_, i) => i).sort((a, b) => quality[b] - quality[a] || a - b);
+}
+
+function sharesOfOperations(graph: ModelGraph): Float64Array {
+  const all = graph.nodes.reduce((total, { operations }) => total + operations, 0);
+  return prefixSums(graph.nodes.map(({ operations }) => operations / Math.max(all, 1)));
+}
+
+/**
+ * Devices of speeds v need at least (work / sum of v) for nodes that they share in whatever way, where a node's work is the least of
+ * speed times time over all devices (the dual of the linear program).
+ */
+const leastWorkOf = (graph: ModelGraph, workers: readonly Worker[]): Float64Array =>
+  prefixSums(
+    graph.nodes.map((_, n) =>
+      Math.min(...workers.map(({ forwardMs, backwardMs, speed }) => speed * (forwardMs[n] + backwardMs[n]))),
+    ),
+  );
+
+function prefixSums(values: readonly number[]): Float64Array {
+  const sums = new Float64Array(values.length + 1);
+  values.forEach((value, i) => (sums[i + 1] = sums[i] + value));
+  return sums;
+}
+
+const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);

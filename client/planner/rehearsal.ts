@@ -1,0 +1,118 @@
+import type { Partition } from '../partition/partition.ts';
+import { nextTask } from '../pipeline/schedule.ts';
+import { actorsOf, type Actor, type Inlet, type Play, type Way } from './actors.ts';
+import { EventQueue } from './event-queue.ts';
+import type { Problem } from './profile.ts';
+
+export interface Rehearsed {
+  /** From one step's end to the next at the loss; Infinity where a part has no link to go by. */
+  stepMs: number;
+  /** Busy time in one step of each stage's busiest lane. */
+  stageMs: number[];
+}
+
+/** A task ends, or something is all there. */
+interface Event {
+  actor: Actor;
+  arrival: { inlet: Inlet; item: number } | null;
+}
+
+/**
+ * Plays two or more steps of training as discrete events and takes the time of the last one: every block follows the very schedule of
+ * training, tasks take their measured time, parts take their turn on the sender's link and then half a round trip. The optimizer's
+ * time is not measured, so it takes none.
+ * @param workerOf index in the problem, by peer
+ */
+export function rehearse(
+  partition: Partition,
+  problem: Problem,
+  workerOf: ReadonlyMap<string, number>,
+  play: Play,
+): Rehearsed {
+  const actors = actorsOf(partition, problem, workerOf, play);
+  const ends = new Rehearsal(actors.flat(), headOf(partition, actors), problem, play).ends();
+  const { steps } = play;
+  const isOver = ends.length === steps;
+  return {
+    stepMs: isOver ? ends[steps - 1] - ends[steps - 2] : Infinity,
+    stageMs: actors.map((lanes) => Math.max(...lanes.map(({ busyMs }) => busyMs))),
+  };
+}
+
+function headOf({ stages }: Partition, actors: Actor[][]): Actor {
+  const last = stages.length - 1;
+  return actors[last][stages[last].owner];
+}
+
+class Rehearsal {
+  readonly #events = new EventQueue<Event>();
+  readonly #linkFreeMs: Float64Array;
+  readonly #ends: number[] = [];
+  #nowMs = 0;
+
+  constructor(
+    private readonly actors: readonly Actor[],
+    private readonly head: Actor,
+    { workers }: Problem,
+    private readonly play: Play,
+  ) {
+    this.#linkFreeMs = new Float64Array(workers.length ** 2);
+  }
+
+  /** When the head's steps end. */
+  ends(): readonly number[] {
+    for (const actor of this.actors) this.#goOn(actor);
+    while (this.#ends.length < this.play.steps) {
+      const event = this.#events.next();
+      if (!event) break;
+      this.#nowMs = event.ms;
+      const { actor, arrival } = event.what;
+      if (arrival) arrival.inlet.isReady[arrival.item] = 1;
+      else this.#finish(actor);
+      if (!actor.task) this.#goOn(actor);
+    }
+    return this.#ends;
+  }
+
+  #goOn(actor: Actor): void {
+    const { progress, acts } = actor;
+    while (actor.step < this.play.steps) {
+      const task = nextTask(progress);
+      if (!task) return;
+      if (task.kind !== 'step') {
+        const isForward = task.kind === 'forward';
+        (isForward ? progress.forwards : progress.backwards)[task.segment]++;
+        const ms = acts[task.segment][isForward ? 'forwardMs' : 'backwardMs'];
+        if (actor.step === 0) actor.busyMs += ms;
+        actor.task = task;
+        this.#events.add(this.#nowMs + ms, { actor, arrival: null });
+        return;
+      }
+      actor.step++;
+      progress.forwards.fill(0);
+      progress.backwards.fill(0);
+      if (actor === this.head) this.#ends.push(this.#nowMs);
+    }
+  }
+
+  #finish(actor: Actor): void {
+    const { task, acts, step } = actor;
+    actor.task = null;
+    if (!task || task.kind === 'step') return;
+    const { forwardWays, backwardWays } = acts[task.segment];
+    const item = step * this.play.microBatches + task.micro;
+    for (const way of task.kind === 'forward' ? forwardWays : backwardWays) this.#send(way, item);
+  }
+
+  #send({ inlet, link, sendMs, latencyMs }: Way, item: number): void {
+    let arrivalMs = this.#nowMs;
+    if (link >= 0) {
+      this.#linkFreeMs[link] = Math.max(this.#linkFreeMs[link], this.#nowMs) + sendMs;
+      arrivalMs = this.#linkFreeMs[link] + latencyMs;
+    }
+    inlet.readyMs[item] = Math.max(inlet.readyMs[item], arrivalMs);
+    const isWhole = --inlet.missing[item] === 0;
+    const { actor, readyMs } = inlet;
+    if (isWhole && readyMs[item] < Infinity) this.#events.add(readyMs[item], { actor, arrival: { inlet, item } });
+  }
+}

@@ -1,0 +1,139 @@
+import type { CostModel, Laid, Tail } from './cost-model.ts';
+import { objectiveOf } from './cost-model.ts';
+import type { Crew } from './crew.ts';
+
+/** Plans of so many stages, with so many lanes each. */
+export interface Shape {
+  stages: number;
+  lanesMin: number;
+  lanesMax: number;
+}
+
+/** Which crews may come next, before those who are used already. `used` is a word of the source's own. */
+export interface CrewSource {
+  /** `stagesLeft` stages are still to be manned after this one. */
+  next(used: number, shape: Shape, stagesLeft: number): readonly { crew: Crew; used: number }[];
+  /** Speed of everybody who is still free. */
+  speedLeft(used: number): number;
+}
+
+interface Label {
+  tail: Tail;
+  used: number;
+  /** What a step would take if the rest were shared out evenly. */
+  promiseMs: number;
+}
+
+export interface SearchLimits {
+  /** Only plans that are better than this. */
+  boundMs?: number;
+  /** Tails kept after each stage; fewer are faster and may miss the best plan. */
+  widthMax?: number;
+  /** Tails looked at in all, then the best plan so far must do. */
+  tailsMax?: number;
+}
+
+/** Equal to the last digits counts as equal: then the first one found stays. */
+const EQUAL = 1 - 1e-9;
+
+/**
+ * The best plan of one shape with crews from `source`: dynamic programming over cuts and crews from the loss to the samples. Tails
+ * that begin at the same cut, in the same layout, with the same crew, are compared by span, round trip and extras, none of which ever
+ * shrinks as stages are put in front; those that are worse in all are dropped, and so are those that cannot beat `boundMs` even if
+ * all free devices shared the rest perfectly.
+ */
+export function bestTail(
+  model: CostModel,
+  shape: Shape,
+  source: CrewSource,
+  { boundMs = Infinity, widthMax = Infinity, tailsMax = Infinity }: SearchLimits = {},
+): Tail | null {
+  const { graph, leastWork, microBatches } = model.problem;
+  let best: Tail | null = null;
+  let bound = boundMs * EQUAL;
+  let left = tailsMax;
+  let level: (Label | null)[] = [null];
+  for (let stagesLeft = shape.stages - 1; stagesLeft >= 0; stagesLeft--) {
+    const fronts = new Map<number, Label[]>();
+    for (const label of level) {
+      const next = label?.tail ?? null;
+      const end = next?.layout.start ?? graph.nodes.length;
+      for (const { crew, used } of source.next(label?.used ?? 0, shape, stagesLeft)) {
+        const speedLeft = source.speedLeft(used);
+        for (const layout of model.layoutsTo(end, crew.lanes.length === 1)) {
+          if ((layout.start === 0) !== (stagesLeft === 0)) continue;
+          const work = leastWork[end] - leastWork[layout.start];
+          const restMs = layout.start === 0 ? 0 : leastWork[layout.start] / speedLeft;
+          const passMs = work / crew.speed;
+          const leastMs = Math.max(
+            microBatches * Math.max(passMs, restMs),
+            (next?.spanMs ?? 0) + passMs + restMs,
+          );
+          if (leastMs + (next?.extraMs ?? 0) >= bound) continue;
+          if (left-- <= 0) return best;
+          const tail = model.prepend(layout, crew, next);
+          if (!tail || tail.spanMs + restMs + tail.extraMs >= bound) continue;
+          if (stagesLeft === 0) {
+            best = tail;
+            bound = objectiveOf(tail) * EQUAL;
+          } else {
+            const evenMs = Math.max(tail.spanMs + restMs, (microBatches + stagesLeft - 1) * restMs);
+            const label = { tail, used, promiseMs: evenMs + tail.extraMs };
+            keepFront(fronts, keyOf(layout, tail.crew, used), label);
+          }
+        }
+      }
+    }
+    level = mostPromising([...fronts.values()].flat(), widthMax);
+  }
+  return best;
+}
+
+const mostPromising = (labels: Label[], count: number): Label[] =>
+  labels.length <= count ? labels : labels.sort((a, b) => a.promiseMs - b.promiseMs).slice(0, count);
+
+const ENTRIES = ['slices', 'copies', 'partial', 'owner'] as const;
+
+const keyOf = ({ place, entry }: Laid, crew: Crew, used: number): number =>
+  ((crew.id * 64 + place) * 4 + ENTRIES.indexOf(entry)) * 256 + used;
+
+/** Keeps the label, and of the others those that it does not dominate. */
+function keepFront(fronts: Map<number, Label[]>, key: number, label: Label): void {
+  const front = fronts.get(key);
+  if (!front) fronts.set(key, [label]);
+  else if (!front.some((known) => dominates(known.tail, label.tail))) {
+    fronts.set(key, [...front.filter((known) => !dominates(label.tail, known.tail)), label]);
+  }
+}
+
+const dominates = (a: Tail, b: Tail): boolean =>
+  a.spanMs <= b.spanMs && a.roundTripMs <= b.roundTripMs && a.extraMs <= b.extraMs;
+
+/** Runs of a given order of devices, `bundle` devices at a time: for large rooms. `used` counts bundles. */
+export class CrewsInOrder implements CrewSource {
+  constructor(
+    private readonly model: CostModel,
+    private readonly order: readonly number[],
+    private readonly bundle = 1,
+  ) {}
+
+  next(used: number, { lanesMin, lanesMax }: Shape, stagesLeft: number): { crew: Crew; used: number }[] {
+    const { order, bundle } = this;
+    const from = used * bundle;
+    const most = Math.min(lanesMax, order.length - from - stagesLeft * lanesMin);
+    const found: { crew: Crew; used: number }[] = [];
+    for (let count = 1; count * bundle <= most; count++) {
+      if (count * bundle < lanesMin) continue;
+      const lanes = order.slice(from, from + count * bundle).sort((a, b) => a - b);
+      found.push({ crew: this.model.crews.of(lanes), used: used + count });
+    }
+    return found;
+  }
+
+  speedLeft(used: number): number {
+    const { order, bundle, model } = this;
+    let speed = 0;
+    for (const worker of order.slice(used * bundle)) speed += model.problem.workers[worker].speed;
+    return speed;
+  }
+}

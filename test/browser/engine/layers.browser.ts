@@ -1,0 +1,115 @@
+import { expect } from '@open-wc/testing';
+import type { WorkerCompute } from '../../../client/engine/worker-compute.ts';
+import type { LayerSpec, ModelSpec } from '../../../shared/model.ts';
+import {
+  batch,
+  blockOf,
+  layersIn,
+  newCompute,
+  optimizer,
+  parametersOf,
+  readAll,
+  relative,
+} from '../../engine/support.ts';
+import { conv, dense, depthwiseConv } from '../../support/specs.ts';
+import { inWorker } from './computes.ts';
+
+const ROWS = 5;
+const window = { poolSize: [3, 2], strides: [2, 2], padding: 'same' } as const;
+const normalizing = { epsilon: 1e-3, center: true, scale: true };
+
+/** Odd extents everywhere, so that packed textures have padding on all edges. */
+const IMAGES: Record<string, LayerSpec[]> = {
+  convolution: [conv('c', 5, 3, { activation: 'relu' })],
+  'strided convolution': [conv('c', 3, 3, { strides: [2, 1], padding: 'valid', activation: 'tanh' })],
+  'pointwise convolution': [conv('c', 5, 1)],
+  'depthwise convolution': [depthwiseConv('c', 3, 2, { activation: 'sigmoid' })],
+  'max pooling': [{ kind: 'maxPooling2d', name: 'p', ...window, poolSize: [3, 2], strides: [2, 2] }],
+  'average pooling': [{ kind: 'averagePooling2d', name: 'p', ...window, poolSize: [3, 2], strides: [2, 2] }],
+  'global average pooling': [{ kind: 'globalAveragePooling2d', name: 'p' }],
+  'batch normalization': [{ kind: 'batchNormalization', name: 'n', momentum: 0.9, ...normalizing }],
+  'layer normalization': [{ kind: 'layerNormalization', name: 'n', ...normalizing }],
+  softmax: [{ kind: 'softmax', name: 's' }],
+  'leaky ReLU': [{ kind: 'leakyRelu', name: 'l', alpha: 0.2 }],
+  dropout: [{ kind: 'dropout', name: 'd', rate: 0.4 }],
+  'a residual connection': [
+    conv('a', 3, 3, { activation: 'tanh' }),
+    conv('b', 3, 3),
+    { kind: 'add', name: 'sum', inputs: ['b', 'a'] },
+  ],
+};
+
+const modelWith = (layers: LayerSpec[]): ModelSpec => ({
+  name: 'one',
+  inputShape: [7, 5, 3],
+  layers: [
+    // Its own gradient is wanted, so it is not the first.
+    conv('before', 3, 1, { activation: 'tanh' }),
+    ...layers.map((layer) => (layer.kind === 'add' ? layer : layer)),
+    { kind: 'flatten', name: 'flat' },
+    dense('logits', 3),
+  ],
+  loss: 'softmaxCrossEntropy',
+});
+
+describe('layers on WebGL', () => {
+  let compute: WorkerCompute;
+  before(async () => {
+    compute = await inWorker();
+  });
+  after(() => compute.close());
+
+  for (const [name, layers] of Object.entries(IMAGES)) {
+    it(`${name}: the CPU's gradients, updates and importance, and nothing left over`, async () => {
+      const withGlobal = layers[0].kind === 'globalAveragePooling2d';
+      const model = modelWith(layers);
+      const config = optimizer('sgd', 0.1);
+      const results: Float32Array[][] = [];
+      const cpu = newCompute();
+      const block = blockOf(
+        withGlobal ? { ...model, layers: model.layers.filter(({ kind }) => kind !== 'flatten') } : model,
+        config,
+        { rows: ROWS },
+      );
+      for (const device of [compute, cpu]) {
+        await device.load(block, []);
+        const { tensors } = await device.memory();
+        for (let step = 0; step < 2; step++) {
+          for (let micro = 0; micro < 2; micro++) {
+            const { inputs, labels, rows } = batchOf(step * 2 + micro);
+            const task = { segment: 0, micro, step, rows, input: inputs, labels, training: true };
+            await device.forward({ ...task, measure: micro === 0 });
+            await device.backward({ segment: 0, micro });
+          }
+          await device.step({ counted: 2, learningRate: 0.1 });
+        }
+        const scores = await device.importance();
+        expect((await device.memory()).tensors - scores.length).to.be.at.most(tensors + 2);
+        const { inputs, labels, rows } = batchOf(9);
+        const { metrics } = await device.forward({
+          segment: 0,
+          micro: 0,
+          step: 0,
+          rows,
+          input: inputs,
+          labels,
+          training: false,
+        });
+        const states = parametersOf(await readAll([device], layersIn(block)));
+        results.push([
+          Float32Array.of(metrics!.lossSum),
+          ...states.map(({ data }) => data),
+          ...scores.map((s) => s.scores),
+        ]);
+      }
+      expect(results[0].length).to.equal(results[1].length);
+      results[0].forEach((array, i) =>
+        expect(relative(array, results[1][i]), `array ${i}`).to.be.below(2e-4),
+      );
+      cpu.close();
+    });
+  }
+});
+
+const sizes: ModelSpec = { ...modelWith([]), inputShape: [105], layers: [dense('logits', 3)] };
+const batchOf = (key: number) => batch(sizes, ROWS, key);

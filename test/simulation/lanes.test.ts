@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { makeReport } from '../../client/swarm/record/report.ts';
+import type { RunConfig } from '../../shared/schema/config.ts';
+import { SimRoom, tinyConfig } from './sim-room.ts';
+
+const GRIDS = [
+  { stages: 1, lanes: 4 },
+  { stages: 2, lanes: 2 },
+  { stages: 2, lanes: 3 },
+  { stages: 3, lanes: 2 },
+];
+
+const hybrid = (changes: Parameters<typeof tinyConfig>[0] = {}): RunConfig =>
+  tinyConfig({ partition: 'auto', grid: { stages: 2, lanes: 2 }, ...changes });
+
+const recordOf = (room: SimRoom) => room.on[0].swarm.record;
+
+function assertFinished(room: SimRoom): void {
+  for (const peer of room.on) assert.equal(peer.swarm.record.phase, 'finished', peer.swarm.record.message);
+}
+
+describe('rooms with lanes', () => {
+  for (const grid of GRIDS) {
+    it(`${grid.stages} stages of ${grid.lanes} lanes: train, test, and send what the formula says`, async () => {
+      const room = new SimRoom(grid.stages * grid.lanes);
+      assert.ok(await room.settle());
+      await room.train(hybrid({ grid }));
+      assertFinished(room);
+      const { plan, micro_batches: counts, peers, steps } = makeReport(recordOf(room));
+      assert.equal(plan.stages.length, grid.stages);
+      for (const stage of plan.stages) assert.equal(stage.lanes.length, grid.lanes);
+      assert.deepEqual(counts, { whole: 20 * 4 * peers.length, partial: 0, skipped: 0 });
+      assert.equal(steps.length, 20);
+      assert.ok(plan.boundaries.length > 0);
+      for (const boundary of plan.boundaries) {
+        assert.equal(boundary.forward_bytes, boundary.expected_bytes);
+        assert.equal(boundary.backward_bytes, boundary.expected_bytes);
+      }
+      room.close();
+    });
+  }
+
+  it('measures which units matter', async () => {
+    const room = new SimRoom(4);
+    assert.ok(await room.settle());
+    await room.train(hybrid());
+    assertFinished(room);
+    const { importance } = makeReport(recordOf(room));
+    const layers = importance.map(({ layer }) => layer);
+    for (const layer of ['dense_1', 'dense_2', 'dense_3'])
+      assert.ok(layers.includes(layer), `no scores of ${layer}`);
+    for (const { scores } of importance) assert.ok(scores.every((score) => score > 0));
+    room.close();
+  });
+
+  it('plans anew in the middle: orders by importance, loses nothing, and goes on where it was', async () => {
+    const room = new SimRoom(4);
+    assert.ok(await room.settle());
+    await room.start(hybrid({ steps: 60 }));
+    await room.run(() => (recordOf(room).lastStep?.step ?? 0) >= 30);
+    room.on[1].swarm.replan();
+    await room.run(() => room.on.every((peer) => peer.swarm.record.phase === 'finished'), 600_000);
+    assertFinished(room);
+    const record = recordOf(room);
+    assert.equal(record.lastStep!.step, 59);
+    assert.ok(record.plan!.version > 1);
+    assert.ok(record.plan!.orders.length > 0, 'units have an order');
+    const paused = record.events.find((event) => event.type === 'paused')!;
+    assert.deepEqual(paused.layers_lost, []);
+    assert.match(paused.message, /new plan/);
+    const parameters = await room.parameters();
+    for (const [name, data] of parameters) assert.ok(data.every(Number.isFinite), `${name} is whole`);
+    room.close();
+  });
+
+  it('a lane that dies takes only its own units along', async () => {
+    const room = new SimRoom(4);
+    assert.ok(await room.settle());
+    await room.start(hybrid({ steps: 400 }));
+    await room.run(() => (recordOf(room).lastStep?.step ?? 0) >= 30);
+    const coordinator = recordOf(room).plan!.term.peer;
+    const victim = recordOf(room).plan!.stages[0].lanes.find((peer) => peer !== coordinator)!;
+    room.kill(room.peers.findIndex(({ id }) => id === victim) + 1);
+    await room.run(() => room.on.every((peer) => peer.swarm.record.phase === 'finished'), 600_000);
+    assertFinished(room);
+    const { message } = recordOf(room).events.find((event) => event.type === 'paused')!;
+    assert.match(message, /Nobody else held \d+% of dense_1/);
+    assert.equal(recordOf(room).lastStep!.step, 399);
+    room.close();
+  });
+
+  it('a run from given weights begins with them, on every lane', async () => {
+    const first = new SimRoom(1);
+    assert.ok(await first.settle());
+    await first.train(tinyConfig({ steps: 40 }));
+    const { layers } = await collected(first);
+    const room = new SimRoom(4);
+    assert.ok(await room.settle());
+    let failure: unknown = null;
+    room.on[2].swarm
+      .start(hybrid({ steps: 40, optimizer: SLOW }), layers)
+      .catch((error: unknown) => (failure = error));
+    await room.run(
+      () => failure !== null || room.on.every((peer) => peer.swarm.record.phase === 'finished'),
+      600_000,
+    );
+    assert.equal(failure, null);
+    assertFinished(room);
+    const before = await first.parameters();
+    for (const [name, data] of await room.parameters()) {
+      const wanted = before.get(name)!;
+      const most = Math.max(...data.map((x, i) => Math.abs(x - wanted[i])));
+      assert.ok(most < 1e-3, `${name} is off by ${most}`);
+    }
+    assert.ok(recordOf(room).plan!.version > 1, 'planned anew once importance is known');
+    first.close();
+    room.close();
+  });
+
+  it('says how many peers a grid needs', async () => {
+    const room = new SimRoom(3);
+    assert.ok(await room.settle());
+    await room.train(hybrid());
+    assert.equal(recordOf(room).phase, 'failed');
+    assert.match(recordOf(room).message, /2x2 needs 4 peers/);
+    room.close();
+  });
+});
+
+/** So slow that weights hardly move. */
+const SLOW = { kind: 'sgd', learningRate: 1e-6, decay: 'constant' } as const;
+
+async function collected(room: SimRoom) {
+  const model = room.on[0].swarm.collectModel();
+  let result: Awaited<typeof model> | null = null;
+  void model.then((found) => (result = found));
+  await room.run(() => result !== null);
+  return result!;
+}
