@@ -4,7 +4,7 @@ import { repeat } from 'lit/directives/repeat.js';
 import type { RoomSnapshot } from '../room.ts';
 import { isRunning, people, type Person } from './room-view.ts';
 import { sharedStyles } from './styles.ts';
-import { roundTrip } from './wording.ts';
+import { bytes, roundTrip } from './wording.ts';
 
 /** Who is here: what each computes with, what it holds, and how good the link to it is. */
 @customElement('ep-peers')
@@ -83,6 +83,11 @@ export class EpPeers extends LitElement {
         ${
           peer && peer.device.emulatedMs !== null
             ? html`<span class="badge warning">emulated: ${peer.device.emulatedMs} ms</span>`
+            : nothing
+        }
+        ${
+          peer && peer.device.memoryBytes !== null
+            ? html`<span class="badge warning">at most ${bytes(peer.device.memoryBytes)}</span>`
             : nothing
         }
         ${this.#link(person)}

@@ -30,22 +30,32 @@ export function layersOf(graph: ModelGraph, { nodes: [start, end] }: Stage): str
 
 /** Cut points that give lanes units in proportion to `shares` (largest remainders first); they may leave a lane none. */
 export function cutsBy(units: number, shares: readonly number[]): number[] {
+  const cuts = [0];
+  for (const count of countsBy(units, shares)) cuts.push(cuts[cuts.length - 1] + count);
+  return cuts;
+}
+
+/** How many units each lane gets of so many. */
+export function countsBy(units: number, shares: readonly number[]): number[] {
   let total = 0;
   for (const share of shares) total += share;
-  const exact = shares.map((share) => (units * share) / total);
-  const counts = exact.map(Math.floor);
+  const counts: number[] = [];
+  const rests: number[] = [];
   let left = units;
-  for (const count of counts) left -= count;
-  for (; left > 0; left--) {
-    let best = 0;
-    for (let lane = 1; lane < counts.length; lane++) {
-      if (exact[lane] - counts[lane] > exact[best] - counts[best]) best = lane;
-    }
-    counts[best]++;
+  for (const share of shares) {
+    const exact = (units * share) / total;
+    const count = Math.floor(exact);
+    counts.push(count);
+    rests.push(exact - count);
+    left -= count;
   }
-  const cuts = [0];
-  for (const count of counts) cuts.push(cuts[cuts.length - 1] + count);
-  return cuts;
+  for (; left > 0; left--) {
+    let largest = 0;
+    for (let lane = 1; lane < rests.length; lane++) if (rests[lane] > rests[largest]) largest = lane;
+    counts[largest]++;
+    rests[largest]--;
+  }
+  return counts;
 }
 
 /** A tensor that is whole somewhere, as a stage would go on with it. */

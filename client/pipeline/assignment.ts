@@ -69,7 +69,12 @@ export function partitionOfPlan(plan: Plan, config: RunConfig): Partition {
 }
 
 /** The block that `peer` holds under `plan`; null where it stands by. */
-export function assignmentOf(plan: Plan, config: RunConfig, task: Task, peer: PeerId): Assignment | null {
+export function assignmentOf(
+  plan: Plan,
+  config: RunConfig,
+  task: Pick<Task, 'normalisation'>,
+  peer: PeerId,
+): Assignment | null {
   const stage = plan.stages.findIndex(({ lanes }) => lanes.includes(peer));
   if (stage < 0) return null;
   const lane = plan.stages[stage].lanes.indexOf(peer);

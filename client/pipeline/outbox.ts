@@ -36,12 +36,12 @@ export class Outbox {
   /** Resolves when every frame is queued; `false` where a link is gone and the part is lost there. */
   async send(departure: Departure): Promise<boolean> {
     const { boundary, ends, rows, data } = departure;
-    const sent = ends.map((end): boolean | Promise<boolean> => {
+    const sent = ends.map((end) => {
       const part = takeRange(data, rows, boundary.shape, boundary.held, end.range);
       if (end.peer === this.transport.self) {
         // Others may be given this very array: the block's compute moves what it takes.
         this.keep(departure, part === data ? part.slice() : part);
-        return true;
+        return Promise.resolve(true);
       }
       return this.#sendPart(end, departure, part);
     });

@@ -1,42 +1,57 @@
+import type { CostModel } from './cost-model.ts';
+import { CrewsInOrder, SameCrews } from './crew-sources.ts';
 import type { Problem } from './profile.ts';
-import type { Shape } from './search.ts';
+import type { CrewSource, Shape } from './search.ts';
 
-/** Workers of each stage, from samples to loss, each group by rank. */
-export type Groups = readonly (readonly number[])[];
-
-/** Rooms beyond this also try with their best half, quarter and so on: not everybody helps. */
+/** Rooms beyond this also begin with their best half, quarter and so on: not everybody helps. */
 const ROOM_OF_ALL = 16;
+/** About so many bundles of devices are shared out over the stages at first. */
+const BUNDLES = 6;
 
 /**
- * Ways to man the stages of a shape for a search to begin with: neighbours side by side, the fast dealt out evenly, memory dealt out
- * evenly, each with all devices, and with those that are linked with one another.
+ * Ways to man the stages of a shape for a search to begin with: devices in a row of neighbours, or by rank, cut into runs wherever it is
+ * best; and fixed crews of neighbours, or dealt out evenly.
  */
-export function beginnings(problem: Problem, shape: Shape): Groups[] {
-  const most = Math.min(problem.workers.length, shape.stages * shape.lanesMax);
-  const least = shape.stages * shape.lanesMin;
+export function* beginnings(model: CostModel, shape: Shape): Generator<CrewSource> {
+  const { problem } = model;
+  for (const members of pools(problem, shape)) {
+    const row = chained(problem, members);
+    for (const order of [row, members]) {
+      const bundle = Math.floor(members.length / Math.max(BUNDLES, shape.stages));
+      yield new CrewsInOrder(model, order, Math.max(1, Math.min(bundle, shape.lanesMax)));
+    }
+    const most = members.slice(0, shape.stages * shape.lanesMax);
+    yield new SameCrews(model, runs(problem, chained(problem, most), shape));
+    yield new SameCrews(model, dealt(most, shape));
+    if (!problem.hasBudgets) continue;
+    const byMemory = [...members].sort(
+      (a, b) => problem.workers[b].memoryBytes - problem.workers[a].memoryBytes || a - b,
+    );
+    yield new SameCrews(model, dealt(byMemory.slice(0, most.length), shape));
+    yield new CrewsInOrder(model, byMemory);
+  }
+}
+
+/** Everybody, those who are all linked with one another, and of large rooms the best. */
+function pools(problem: Problem, { stages, lanesMin }: Shape): number[][] {
   const all = problem.workers.map((_, i) => i);
-  const found = new Map<string, Groups>();
-  for (const pool of [all, linkedPool(problem)]) {
-    for (let size = Math.min(most, pool.length); size >= least; size = Math.floor(size / 2)) {
-      const members = pool.slice(0, size);
-      const byMemory = [...members].sort(
-        (a, b) => problem.workers[b].memoryBytes - problem.workers[a].memoryBytes || a - b,
-      );
-      const ways = [
-        runs(problem, chained(problem, members), shape),
-        dealt(members, shape),
-        dealt(byMemory, shape),
-        runs(problem, byMemory, shape),
-      ];
-      for (const groups of ways) found.set(groups.join('/'), groups);
+  const linked = linkedPool(problem);
+  const found: number[][] = [];
+  for (const pool of linked.length < all.length ? [all, linked] : [all]) {
+    for (let size = pool.length; size >= stages * lanesMin; size = Math.floor(size / 2)) {
+      found.push(pool.slice(0, size));
       if (size <= ROOM_OF_ALL) break;
     }
   }
-  return [...found.values()];
+  return found;
 }
 
 /** Runs of an order with about the same speed each. */
-function runs({ workers }: Problem, order: readonly number[], { stages, lanesMin, lanesMax }: Shape): Groups {
+function runs(
+  { workers }: Problem,
+  order: readonly number[],
+  { stages, lanesMin, lanesMax }: Shape,
+): number[][] {
   const speedOf = (group: readonly number[]) => group.reduce((sum, i) => sum + workers[i].speed, 0);
   const each = speedOf(order) / stages;
   const groups: number[][] = [];
@@ -45,9 +60,8 @@ function runs({ workers }: Problem, order: readonly number[], { stages, lanesMin
     const rest = order.length - at;
     const least = Math.max(lanesMin, rest - stagesLeft * lanesMax);
     const most = Math.min(lanesMax, rest - stagesLeft * lanesMin);
-    let count = least;
+    let count = stagesLeft === 0 ? most : least;
     while (count < most && speedOf(order.slice(at, at + count)) < each) count++;
-    if (stagesLeft === 0) count = most;
     groups.push(order.slice(at, at + count).sort((a, b) => a - b));
     at += count;
   }
@@ -55,7 +69,7 @@ function runs({ workers }: Problem, order: readonly number[], { stages, lanesMin
 }
 
 /** To and fro: the first to the first stage, ..., the next to the last stage, and back. */
-function dealt(order: readonly number[], { stages }: Shape): Groups {
+function dealt(order: readonly number[], { stages }: Shape): number[][] {
   const groups = Array.from({ length: stages }, (): number[] => []);
   order.forEach((worker, i) => {
     const place = i % stages;
@@ -65,7 +79,7 @@ function dealt(order: readonly number[], { stages }: Shape): Groups {
 }
 
 /** Each next to the nearest one that is left. */
-export function chained({ links }: Problem, members: readonly number[]): number[] {
+function chained({ links }: Problem, members: readonly number[]): number[] {
   const left = new Set(members.slice(1));
   const order = [members[0]];
   while (left.size > 0) {

@@ -1,8 +1,8 @@
-import { chained, beginnings } from './beginnings.ts';
+import { beginnings } from './beginnings.ts';
 import { objectiveOf, type CostModel, type Tail } from './cost-model.ts';
-import { AnyCrew, SameCrews } from './crew-sources.ts';
+import { AnyCrew } from './crew-sources.ts';
 import { improved } from './placement.ts';
-import { bestTail, CrewsInOrder, type Shape } from './search.ts';
+import { bestTail, type Shape } from './search.ts';
 
 /** Stages of several lanes; stages of one lane; one stage of several lanes; one device. */
 export type Kind = 'hybrid' | 'vertical' | 'horizontal' | 'alone';
@@ -15,48 +15,60 @@ export interface Grid {
 
 /** Rooms up to this size are searched through; `TAILS_MAX` keeps that short for deep models. */
 const SEARCHED_ROOM = 7;
-const TAILS_MAX = 60_000;
-/** Tails kept while the first plan for given crews is cut. */
-const E = JSON.parse(process.env.STRAT ?? '{}');
-const FIRST_WIDTH = E.fw ?? 24;
-/** Changes tried from each of the most promising beginnings. */
-const BEGINNINGS_IMPROVED = E.bi ?? 2;
-const CHANGES_TRIED = E.ct ?? 600;
+const TAILS_MAX = 15_000;
+
+/** How far a search goes. */
+interface Effort {
+  /** First plans may be that much worse than the best of them: with more stages they have more to gain. */
+  promising: number;
+  /** Numbers of stages in a row that gave nothing better, after which more are not tried. */
+  patience: number;
+  /** First plans that are improved, and changes tried for each. */
+  improved: number;
+  changes: number;
+}
+
+const EFFORTS: Readonly<Record<Kind, Effort>> = {
+  hybrid: { promising: 1.1, patience: 2, improved: 5, changes: 400 },
+  // One lane each is quick to judge, and order matters more.
+  vertical: { promising: 1.5, patience: 3, improved: 10, changes: 400 },
+  horizontal: { promising: 1.5, patience: 1, improved: 4, changes: 400 },
+  alone: { promising: 1, patience: 1, improved: 1, changes: 256 },
+};
+
+/** Tails kept after each stage while the first plans are cut. */
+const FIRST_WIDTH = 8;
 /** Plans predicted to be that much worse than the best are not worth a closer look. */
 const WORTH_A_LOOK = 1.25;
-/** Numbers of stages in a row that were not worth a look, after which more are not tried. */
-const PATIENCE = 2;
 
 /** The best plan for each number of stages that is worth a closer look, best first. */
 export function candidates(model: CostModel, kind: Kind, grid: Grid | null): Tail[] {
-  const found: Tail[] = [];
-  let bestMs = Infinity;
-  let failures = 0;
-  for (const shape of shapesOf(model, kind, grid)) {
-    const tail = roughlyBest(model, shape, bestMs * WORTH_A_LOOK);
-    if (tail) found.push(tail);
-    if (tail && objectiveOf(tail) < bestMs) {
-      bestMs = objectiveOf(tail);
-      failures = 0;
-    } else if (bestMs < Infinity && ++failures === PATIENCE) break;
-  }
+  const shapes = grid
+    ? [{ stages: grid.stages, lanesMin: grid.lanes, lanesMax: grid.lanes }]
+    : shapesOf(model, kind);
+  const effort = EFFORTS[kind];
+  const found = new Map<number, Tail>();
+  const keep = (tail: Tail) => {
+    const known = found.get(tail.stages);
+    if (!known || objectiveOf(tail) < objectiveOf(known)) found.set(tail.stages, tail);
+  };
+  firstPlans(model, shapes, effort).forEach(({ shape, tail }, i) =>
+    keep(i < effort.improved ? improved(model, shape, tail, effort.changes) : tail),
+  );
+  const bestMs = () => Math.min(...[...found.values()].map(objectiveOf));
   if (model.problem.workers.length <= SEARCHED_ROOM) {
     const crews = new AnyCrew(model);
-    for (const shape of shapesOf(model, kind, grid)) {
-      const better = bestTail(model, shape, crews, { boundMs: bestMs, tailsMax: TAILS_MAX });
-      if (!better) continue;
-      bestMs = objectiveOf(better);
-      const at = found.findIndex(({ stages }) => stages === shape.stages);
-      found.splice(at < 0 ? found.length : at, at < 0 ? 0 : 1, better);
+    for (const shape of shapes) {
+      const better = bestTail(model, shape, crews, { boundMs: bestMs(), tailsMax: TAILS_MAX });
+      if (better) keep(better);
     }
   }
-  return found
-    .filter((tail) => objectiveOf(tail) <= bestMs * WORTH_A_LOOK)
+  return [...found.values()]
+    .filter((tail) => objectiveOf(tail) <= bestMs() * WORTH_A_LOOK)
     .sort((a, b) => objectiveOf(a) - objectiveOf(b));
 }
 
-function shapesOf(model: CostModel, kind: Kind, grid: Grid | null): Shape[] {
-  if (grid) return [{ stages: grid.stages, lanesMin: grid.lanes, lanesMax: grid.lanes }];
+function shapesOf(model: CostModel, kind: Kind): Shape[] {
   const { workers, graph } = model.problem;
   const peers = workers.length;
   if (kind === 'alone') return [{ stages: 1, lanesMin: 1, lanesMax: 1 }];
@@ -70,24 +82,27 @@ function shapesOf(model: CostModel, kind: Kind, grid: Grid | null): Shape[] {
   return shapes;
 }
 
-/** From several beginnings, improved by small changes. */
-function roughlyBest(model: CostModel, shape: Shape, boundMs: number): Tail | null {
-  const first = beginnings(model.problem, shape).slice(0, E.nb ?? 4).flatMap((groups) => {
-    const tail = bestTail(model, shape, new SameCrews(model, groups), { widthMax: FIRST_WIDTH, boundMs: boundMs });
-    return tail ?? [];
-  });
-  if (E.od) for (const order of orders(model.problem).slice(0, E.od)) {
-    const tail = bestTail(model, shape, new CrewsInOrder(model, order, kind2(shape) ? 1 : Math.max(1, Math.floor(order.length / E.bd))), { widthMax: E.ow, boundMs });
-    if (tail) first.push(tail);
+/** From several beginnings for each shape, best first. */
+function firstPlans(
+  model: CostModel,
+  shapes: readonly Shape[],
+  effort: Effort,
+): { shape: Shape; tail: Tail }[] {
+  const plans: { shape: Shape; tail: Tail }[] = [];
+  let bestMs = Infinity;
+  let failures = 0;
+  for (const shape of shapes) {
+    failures++;
+    for (const source of beginnings(model, shape)) {
+      const boundMs = bestMs * effort.promising;
+      const tail = bestTail(model, shape, source, { boundMs, widthMax: FIRST_WIDTH });
+      if (!tail) continue;
+      plans.push({ shape, tail });
+      if (objectiveOf(tail) >= bestMs) continue;
+      bestMs = objectiveOf(tail);
+      failures = 0;
+    }
+    if (bestMs < Infinity && failures >= effort.patience) break;
   }
-  first.sort((a, b) => objectiveOf(a) - objectiveOf(b));
-  let best: Tail | null = null;
-  for (const tail of first.slice(0, BEGINNINGS_IMPROVED)) {
-    const better = improved(model, shape, tail, CHANGES_TRIED);
-    if (objectiveOf(better) < (best ? objectiveOf(best) : boundMs)) best = better;
-  }
-  return best;
+  return plans.sort((a, b) => objectiveOf(a.tail) - objectiveOf(b.tail));
 }
-
-const kind2 = (s: Shape) => s.lanesMax === 1;
-const orders = (p: any): number[][] => { const all = p.workers.map((_: any, i: number) => i); const sn: number[] = []; for (let i = 0, j = all.length - 1; i <= j; i++, j--) { sn.push(i); if (j > i) sn.push(j); } return [all, chained(p, all), sn]; };

@@ -26,20 +26,19 @@ export interface Tail {
   roundTripMs: number;
   /** Traffic, risk and fragile cuts, in milliseconds that they are worth. */
   extraMs: number;
-  slowestLaneMs: number;
 }
 
 /** What the planner minimises. */
 export const objectiveOf = ({ spanMs, extraMs }: Tail): number => spanMs + extraMs;
 
 /** A millisecond of transfer, wherever in the room, is worth this much of a step. */
-const TRAFFIC_WEIGHT = 0.01;
+export const TRAFFIC_WEIGHT = 0.01;
 /** All important units on devices that are never there would be worth this many ideal steps. */
-const RISK_WEIGHT = 0.1;
+export const RISK_WEIGHT = 0.1;
 /** Where links lose more than this, units should have more than one way to the next stage. */
-const FRAGILE_LOSS = 0.02;
+export const FRAGILE_LOSS = 0.02;
 /** A slice over such links must win this share of an ideal step. */
-const FRAGILE_WEIGHT = 0.1;
+export const FRAGILE_WEIGHT = 0.1;
 
 /** The planner's idea of what plans cost, with a memory for what was asked before. */
 export class CostModel {
@@ -94,12 +93,17 @@ export class CostModel {
   }
 
   /** What a layout costs its lanes, worked out once. */
-  loadOf(layout: Laid): StageLoad {
+  loadOf = (layout: Laid): StageLoad => {
     return (this.#loads[layout.index] ??= stageLoad(this.problem, layout));
   }
 
-  /** One more stage in front of others; null where it has no room or cannot reach them. */
-  prepend(layout: Laid, wanted: Crew, next: Tail | null): Tail | null {
+  /** Forward and backward of one micro-batch on the busiest lane. */
+  busyMsOf(layout: Laid, crew: Crew): number {
+    return this.#costOf(layout, crew).busyMs;
+  }
+
+  /** One more stage in front of others; null where it has no room, cannot reach them, or makes them no better than `boundMs`. */
+  prepend(layout: Laid, wanted: Crew, next: Tail | null, boundMs = Infinity): Tail | null {
     const { problem } = this;
     const { microBatches, tensorBytes } = problem;
     const stages = (next?.stages ?? 0) + 1;
@@ -136,19 +140,13 @@ export class CostModel {
       microBatches * linkMs,
     );
     const passMs = workMs + 2 * hopMs + innerMs;
-    return {
-      layout,
-      crew,
-      next,
-      stages,
-      spanMs: Math.max(ownMs, passMs + (next?.spanMs ?? 0)),
-      roundTripMs,
-      extraMs:
-        (next?.extraMs ?? 0) +
-        TRAFFIC_WEIGHT * microBatches * trafficMs +
-        this.idealStepMs * (RISK_WEIGHT * cost.risk + FRAGILE_WEIGHT * fragile),
-      slowestLaneMs: cost.busyMs,
-    };
+    const spanMs = Math.max(ownMs, passMs + (next?.spanMs ?? 0));
+    const extraMs =
+      (next?.extraMs ?? 0) +
+      TRAFFIC_WEIGHT * microBatches * trafficMs +
+      this.idealStepMs * (RISK_WEIGHT * cost.risk + FRAGILE_WEIGHT * fragile);
+    if (spanMs + extraMs >= boundMs) return null;
+    return { layout, crew, next, stages, spanMs, roundTripMs, extraMs };
   }
 
   /** The crew itself, or one with less on lanes that have too little memory; null where none has room. */

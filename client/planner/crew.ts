@@ -1,4 +1,4 @@
-import { cutsBy } from '../partition/stages.ts';
+import { countsBy, cutsBy } from '../partition/stages.ts';
 import type { Problem } from './profile.ts';
 
 /** Workers side by side as the lanes of one stage, best first, and how they share units. */
@@ -10,7 +10,9 @@ export interface Crew {
   shares: readonly number[];
   /** How as many units as the class has (`unitCounts`) are cut over the lanes, and what share of them each has. */
   cutsOf(unitClass: number): readonly number[];
-  fractionsOf(unitClass: number): Float64Array;
+  fractionsOf(unitClass: number): readonly number[];
+  /** What share of their importance. */
+  importanceOf(unitClass: number): readonly number[];
   /** Sum of its workers' speeds. */
   speed: number;
   readonly amongAll: CrewLinks;
@@ -59,8 +61,8 @@ export class Crews {
 class MadeCrew implements Crew {
   readonly shares: readonly number[];
   readonly speed: number;
-  readonly #cuts: (readonly number[] | undefined)[] = [];
-  readonly #fractions: (Float64Array | undefined)[] = [];
+  readonly #fractions: (readonly number[] | undefined)[] = [];
+  readonly #importance: (readonly number[] | undefined)[] = [];
   #amongAll: CrewLinks | null = null;
   #withOwner: CrewLinks | null = null;
 
@@ -79,18 +81,28 @@ class MadeCrew implements Crew {
   }
 
   cutsOf(unitClass: number): readonly number[] {
-    return (this.#cuts[unitClass] ??= cutsBy(this.problem.unitCounts[unitClass], this.shares));
+    return cutsBy(this.problem.unitCounts[unitClass], this.shares);
   }
 
-  fractionsOf(unitClass: number): Float64Array {
-    return (this.#fractions[unitClass] ??= this.#fractionsBy(this.cutsOf(unitClass)));
+  fractionsOf(unitClass: number): readonly number[] {
+    return (this.#fractions[unitClass] ??= this.#fractionsOf(this.problem.unitCounts[unitClass]));
   }
 
-  #fractionsBy(cuts: readonly number[]): Float64Array {
-    const fractions = new Float64Array(this.lanes.length);
-    const units = cuts[fractions.length];
-    for (let k = 0; k < fractions.length; k++) fractions[k] = (cuts[k + 1] - cuts[k]) / units;
-    return fractions;
+  importanceOf(unitClass: number): readonly number[] {
+    const { headCurves } = this.problem;
+    return (this.#importance[unitClass] ??= this.#importanceBy(headCurves[unitClass], unitClass));
+  }
+
+  #fractionsOf(units: number): readonly number[] {
+    const counts = countsBy(units, this.shares);
+    for (let k = 0; k < counts.length; k++) counts[k] /= units;
+    return counts;
+  }
+
+  #importanceBy(curve: Float64Array | null, unitClass: number): readonly number[] {
+    if (!curve) return this.fractionsOf(unitClass);
+    const cuts = this.cutsOf(unitClass);
+    return this.lanes.map((_, k) => curve[cuts[k + 1]] - curve[cuts[k]]);
   }
 
   get amongAll(): CrewLinks {

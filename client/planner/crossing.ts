@@ -33,7 +33,8 @@ export function crossing(problem: Problem, before: Crew, exit: Layout, after: Cr
       cost.latencyMs = Math.max(cost.latencyMs, links.latencyMs[at]);
       cost.msPerByte = Math.max(cost.msPerByte, part * links.msPerByte[at]);
       cost.trafficMsPerByte += part * links.msPerByte[at];
-      if (exit === 'slices' && entry === 'slices') cost.fragileLoss = Math.max(cost.fragileLoss, links.loss[at]);
+      if (exit === 'slices' && entry === 'slices')
+        cost.fragileLoss = Math.max(cost.fragileLoss, links.loss[at]);
     }
   }
   return cost;

@@ -14,8 +14,7 @@ export interface Cut {
 export function cutsOf(graph: ModelGraph): Cut[] {
   const { nodes } = graph;
   const firstRead = new Array<number>(nodes.length + 1).fill(nodes.length);
-  for (let n = nodes.length - 1; n >= 0; n--)
-    firstRead[n] = Math.min(firstRead[n + 1], ...nodes[n].inputs);
+  for (let n = nodes.length - 1; n >= 0; n--) firstRead[n] = Math.min(firstRead[n + 1], ...nodes[n].inputs);
   const isProduct = (n: number) => nodes[n].kind === 'linear';
   const hasProduct = (from: number, to: number) =>
     nodes.slice(from, to).some(({ kind }) => kind === 'linear');

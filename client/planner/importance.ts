@@ -48,20 +48,20 @@ function orderOf(
 
 /**
  * For each number of units: the share of importance that the first n have when important ones come first, as a mean over the spaces
- * of that size. What is not known, or not ordered, counts as equal.
+ * of that size; what is not known, or not ordered, counts as equal. Null where that is all of them.
  */
 export function headCurves(
   graph: ModelGraph,
   unitCounts: readonly number[],
   importance: readonly UnitScores[],
-): Float64Array[] {
+): (Float64Array | null)[] {
   return unitCounts.map((count) => {
     const spaces = graph.spaces.filter(({ units }) => units === count);
+    const scores = spaces.map((space) => (mayBeOrdered(space) ? scoresOf(space, importance) : null));
+    if (scores.every((known) => known === null)) return null;
     const curve = new Float64Array(count + 1);
-    for (const space of spaces) {
-      const scores = mayBeOrdered(space) ? scoresOf(space, importance) : null;
-      addCurve(curve, scores ?? Array.from({ length: count }, () => 1), 1 / spaces.length);
-    }
+    for (const known of scores)
+      addCurve(curve, known ?? Array.from({ length: count }, () => 1), 1 / spaces.length);
     return curve;
   });
 }

@@ -39,7 +39,8 @@ export function oneLaneLayout({ graph }: Problem, start: number, end: number): S
   const detail = (): LayoutDetail => {
     const nodes = graph.nodes.slice(start, end);
     const tensors = new Set(nodes.flatMap(({ index, inputs }) => [...inputs, index]));
-    const spreads = [...tensors].map((tensor) => ({ tensor, layout: 'owner' as const }));
+    const spreads: Spread[] = [...tensors].map((tensor) => ({ tensor, layout: 'owner' }));
+    if (start === 0) spreads.push({ tensor: -1, layout: 'copies' });
     return { splits: nodes.map(() => 'owner'), exchanges: [], spreads };
   };
   return { start, end, isOneLane: true, entry: 'owner', exit: 'owner', exchangeCount: 0, detail };
@@ -78,7 +79,10 @@ export function severalLaneLayouts(problem: Problem, start: number, cuts: readon
   const { nodes } = problem.graph;
   const found: StageLayout[] = [];
   const lastReads = lastReadsOf(nodes);
-  let ways = start === 0 ? [beginning('copies', -1, 'copies')] : ENTRIES.map((entry) => beginning(null, start - 1, entry));
+  let ways =
+    start === 0
+      ? [beginning('copies', -1, 'copies')]
+      : ENTRIES.map((entry) => beginning(null, start - 1, entry));
   for (let n = start, nextCut = cuts.findIndex(({ at }) => at > start); n < nodes.length; n++) {
     const next: Way[] = [];
     for (const way of ways) {

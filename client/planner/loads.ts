@@ -48,7 +48,9 @@ export function stageLoad(problem: Problem, layout: StageLayout): StageLoad {
   const spreadClasses = spreads.map(({ tensor, layout: lies }) =>
     spreadClass(lies, classOfSpace[tensorOf(graph, tensor).space]),
   );
-  const classes = [...new Set([...nodeClasses, ...spreadClasses])].filter((c) => c >= 0).sort((a, b) => a - b);
+  const classes = [...new Set([...nodeClasses, ...spreadClasses])]
+    .filter((c) => c >= 0)
+    .sort((a, b) => a - b);
   const slots = classes.length + 2;
   const slotOf = (c: number) => (c >= 0 ? classes.indexOf(c) : slots - (c === WHOLE ? 2 : 1));
   const load = {

@@ -37,12 +37,15 @@ export function blockBytes(
   rows: number,
   inFlight: number,
 ): number {
-  const tensorBytes = registers.map(({ shape, held }) => rows * heldShare(shape.units, held) * widthOf(shape) * 4);
+  const tensorBytes = registers.map(
+    ({ shape, held }) => rows * heldShare(shape.units, held) * widthOf(shape) * 4,
+  );
   const ops = segments.flatMap((segment) => segment.ops);
   const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
   const state = ops.map((op) => shareOf(op, registers) * stateBytesOf(op.parameters, optimizerArrays));
   const parameters = ops.map((op) => shareOf(op, registers) * largestBytesOf(op.parameters));
-  const passing = PASSING_TENSORS * Math.max(0, ...tensorBytes) + PASSING_PARAMETERS * Math.max(0, ...parameters);
+  const passing =
+    PASSING_TENSORS * Math.max(0, ...tensorBytes) + PASSING_PARAMETERS * Math.max(0, ...parameters);
   return sum(state) + inFlight * sum(tensorBytes) + passing;
 }
 
@@ -54,4 +57,3 @@ export function shareOf({ op, inputs, output }: BlockOp, registers: readonly Reg
 }
 
 const heldShare = (units: number, [start, end]: readonly [number, number]): number => (end - start) / units;
-

@@ -56,7 +56,7 @@ class Climber {
   /** Passes over all workers until one changes nothing. */
   climb(): void {
     const { workers } = this.model.problem;
-    for (let before: Tail | null = null; before !== this.best && this.trials > 0; ) {
+    for (let before: Tail | null = null; before !== this.best && this.trials > 0;) {
       before = this.best;
       for (let x = 0; x < workers.length && this.trials > 0; x++) {
         for (let group = 0; group <= this.best.stages; group++) this.#move(x, group);
@@ -92,8 +92,8 @@ class Climber {
     let tail: Tail | null = tails.at(s + 1) ?? null;
     for (; s >= 0; s--) {
       const lanes = s === a ? groupA : s === b ? groupB : groups[s];
-      tail = this.model.prepend(tails[s].layout, this.model.crews.of(lanes), tail);
-      if (!tail || tail.spanMs + tail.extraMs >= bound) return;
+      tail = this.model.prepend(tails[s].layout, this.model.crews.of(lanes), tail, bound);
+      if (!tail) return;
     }
     this.best = tail!;
   }
@@ -114,6 +114,24 @@ const without = (group: readonly number[], worker: number): number[] => group.fi
 
 const including = (group: readonly number[], worker: number): number[] =>
   [...group, worker].sort((a, b) => a - b);
+
+/** The same plan with units by the speed that each lane has in its own stage, which whole models do not tell; itself where that is no other. */
+export function rebalanced(model: CostModel, tail: Tail): Tail {
+  const { workers, isEven } = model.problem;
+  if (isEven) return tail;
+  const next = tail.next && rebalanced(model, tail.next);
+  const { layout, crew } = tail;
+  const weights = crew.lanes.map((lane) => {
+    const { forwardMs, backwardMs } = workers[lane];
+    let ms = 0;
+    for (let n = layout.start; n < layout.end; n++) ms += forwardMs[n] + backwardMs[n];
+    return 1 / Math.max(ms, 1e-9);
+  });
+  const all = weights.reduce((sum, weight) => sum + weight, 0);
+  const isSame = weights.every((weight, k) => Math.abs(weight / all - crew.shares[k]) < 1e-6);
+  if (isSame && next === tail.next) return tail;
+  return model.prepend(layout, isSame ? crew : model.crews.withShares(crew.lanes, weights), next) ?? tail;
+}
 
 function arrangementOf({ problem }: CostModel, tail: Tail): Arrangement {
   const tails: Tail[] = [];

@@ -38,7 +38,9 @@ export function predict(problem: Problem, partition: Partition): Prediction {
     ...paceOf(problem, partition, 3),
     memoryBytes: partition.stages.map(({ lanes }, stage) => {
       const inFlight = inFlightMax(partition, stage, microBatches);
-      return lanes.map((_, lane) => blockBytes(programOf(partition, stage, lane), optimizerArrays, rows, inFlight));
+      return lanes.map((_, lane) =>
+        blockBytes(programOf(partition, stage, lane), optimizerArrays, rows, inFlight),
+      );
     }),
     boundaryBytes: boundaryBytes(partition, rows),
   };

@@ -59,8 +59,8 @@ export interface Problem {
   largestParameterBytes: Float64Array;
   /** Per tensor (from -1, so one further on), one micro-batch. */
   tensorBytes: Float64Array;
-  /** For each of them: share of the importance that the first n units have together. */
-  headCurves: readonly Float64Array[];
+  /** For each of them: share of the importance that the first n units have together; null where it is equal. */
+  headCurves: readonly (Float64Array | null)[];
 }
 
 const OPTIMIZER_ARRAYS: Readonly<Record<RunConfig['optimizer']['kind'], number>> = {
@@ -105,7 +105,10 @@ export function problemOf(
     classOfSpace: graph.spaces.map(({ units }) => unitCounts.indexOf(units)),
     stateBytes: Float64Array.from(nodes, ({ parameters }) => stateBytesOf(parameters, optimizerArrays)),
     largestParameterBytes: Float64Array.from(nodes, ({ parameters }) => largestBytesOf(parameters)),
-    tensorBytes: Float64Array.from([graph.input, ...nodes.map(({ output }) => output)], (tensor) => rows * widthOf(tensor) * 4),
+    tensorBytes: Float64Array.from(
+      [graph.input, ...nodes.map(({ output }) => output)],
+      (tensor) => rows * widthOf(tensor) * 4,
+    ),
     headCurves: headCurves(graph, unitCounts, importance),
   };
 }

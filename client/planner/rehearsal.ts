@@ -113,6 +113,7 @@ class Rehearsal {
     inlet.readyMs[item] = Math.max(inlet.readyMs[item], arrivalMs);
     const isWhole = --inlet.missing[item] === 0;
     const { actor, readyMs } = inlet;
-    if (isWhole && readyMs[item] < Infinity) this.#events.add(readyMs[item], { actor, arrival: { inlet, item } });
+    if (isWhole && readyMs[item] < Infinity)
+      this.#events.add(readyMs[item], { actor, arrival: { inlet, item } });
   }
 }

@@ -71,8 +71,8 @@ export function bestTail(
           );
           if (leastMs + (next?.extraMs ?? 0) >= bound) continue;
           if (left-- <= 0) return best;
-          const tail = model.prepend(layout, crew, next);
-          if (!tail || tail.spanMs + restMs + tail.extraMs >= bound) continue;
+          const tail = model.prepend(layout, crew, next, bound - restMs);
+          if (!tail) continue;
           if (stagesLeft === 0) {
             best = tail;
             bound = objectiveOf(tail) * EQUAL;
@@ -108,32 +108,3 @@ function keepFront(fronts: Map<number, Label[]>, key: number, label: Label): voi
 
 const dominates = (a: Tail, b: Tail): boolean =>
   a.spanMs <= b.spanMs && a.roundTripMs <= b.roundTripMs && a.extraMs <= b.extraMs;
-
-/** Runs of a given order of devices, `bundle` devices at a time: for large rooms. `used` counts bundles. */
-export class CrewsInOrder implements CrewSource {
-  constructor(
-    private readonly model: CostModel,
-    private readonly order: readonly number[],
-    private readonly bundle = 1,
-  ) {}
-
-  next(used: number, { lanesMin, lanesMax }: Shape, stagesLeft: number): { crew: Crew; used: number }[] {
-    const { order, bundle } = this;
-    const from = used * bundle;
-    const most = Math.min(lanesMax, order.length - from - stagesLeft * lanesMin);
-    const found: { crew: Crew; used: number }[] = [];
-    for (let count = 1; count * bundle <= most; count++) {
-      if (count * bundle < lanesMin) continue;
-      const lanes = order.slice(from, from + count * bundle).sort((a, b) => a - b);
-      found.push({ crew: this.model.crews.of(lanes), used: used + count });
-    }
-    return found;
-  }
-
-  speedLeft(used: number): number {
-    const { order, bundle, model } = this;
-    let speed = 0;
-    for (const worker of order.slice(used * bundle)) speed += model.problem.workers[worker].speed;
-    return speed;
-  }
-}

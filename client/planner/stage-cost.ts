@@ -18,7 +18,7 @@ export interface StageCost {
   linkMs: number;
   /** Time on all links together, there and back. */
   trafficMs: number;
-  /** False where a lane has nothing to do. */
+  /** False where a lane would hold no parameters. */
   isWhole: boolean;
   /** Importance of what may fail to come: share of the model that each lane has, times its unreliability. */
   risk: number;
@@ -28,11 +28,16 @@ export interface StageCost {
 export const WIRE_SHARE = LIMITS.link.frameBytes / (4 * PART_FRAME_NUMBERS);
 
 export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageCost {
-  const { classes, forwardMs, backwardMs, operations, amongAll, withOwner } = load;
-  const { workers, headCurves } = problem;
+  const { classes, forwardMs, backwardMs, operations, stateBytes, amongAll, withOwner } = load;
+  const { workers } = problem;
   const segments = 1 + amongAll.count + withOwner.count;
   const whole = classes.length;
-  const fractions = classes.map((unitClass) => crew.fractionsOf(unitClass));
+  const fractions: (readonly number[])[] = [];
+  const shares: (readonly number[])[] = [];
+  for (const unitClass of classes) {
+    fractions.push(crew.fractionsOf(unitClass));
+    shares.push(crew.importanceOf(unitClass));
+  }
   const cost = { forwardMs: 0, backwardMs: 0, busyMs: 0, risk: 0, isWhole: true };
   for (let k = 0; k < crew.lanes.length; k++) {
     const { taskMs, reliability } = workers[crew.lanes[k]];
@@ -40,23 +45,21 @@ export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageC
     let forward = segments * taskMs + forwardMs[at + whole];
     let backward = segments * taskMs + backwardMs[at + whole];
     let importance = operations[whole] / crew.lanes.length;
-    let units = 0;
+    let ownBytes = 0;
     for (let slot = 0; slot < whole; slot++) {
       const share = fractions[slot][k];
-      units += share;
+      ownBytes += share * stateBytes[slot];
       forward += share * forwardMs[at + slot];
       backward += share * backwardMs[at + slot];
-      const cuts = crew.cutsOf(classes[slot]);
-      const heads = headCurves[classes[slot]];
-      importance += operations[slot] * (heads[cuts[k + 1]] - heads[cuts[k]]);
+      importance += operations[slot] * shares[slot][k];
     }
     if (k === 0) {
-      units += operations[whole + 1];
+      ownBytes += stateBytes[whole + 1];
       forward += forwardMs[at + whole + 1];
       backward += backwardMs[at + whole + 1];
       importance += operations[whole + 1];
     }
-    if (units === 0 && crew.lanes.length > 1) cost.isWhole = false;
+    if (ownBytes === 0 && crew.lanes.length > 1) cost.isWhole = false;
     cost.forwardMs = Math.max(cost.forwardMs, forward);
     cost.backwardMs = Math.max(cost.backwardMs, backward);
     cost.busyMs = Math.max(cost.busyMs, forward + backward);
@@ -84,9 +87,7 @@ const times = (bytes: number, msPerByte: number): number => (bytes > 0 ? bytes *
 
 /** True where each lane has room for its part. */
 export const hasRoom = (problem: Problem, load: StageLoad, crew: Crew, inFlight: number): boolean =>
-  crew.lanes.every(
-    (worker, k) => laneBytes(load, crew, k, inFlight) <= problem.workers[worker].memoryBytes,
-  );
+  crew.lanes.every((worker, k) => laneBytes(load, crew, k, inFlight) <= problem.workers[worker].memoryBytes);
 
 /** Rounds of moving units from lanes without room to the others. */
 const CAPPING_ROUNDS = 24;

@@ -77,6 +77,8 @@ export const RunConfigSchema = v.pipe(
     ),
     /** Slices in proportion to measured speed, or all alike (to see what that costs). */
     shares: v.picklist(['measured', 'even']),
+    /** By what units are ordered when a plan is made anew; left out: by importance. The others are for experiments. */
+    ordering: v.optional(v.picklist(['importance', 'random', 'reverse'])),
     steps: whole(1, LIMITS.run.steps),
     /** Samples per optimizer step. */
     batch: whole(1, LIMITS.run.batch),

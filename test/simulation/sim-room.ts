@@ -1,3 +1,4 @@
+import type { Task } from '../../client/data/tasks.ts';
 import type { Clock } from '../../client/ports/clock.ts';
 import type { Compute } from '../../client/ports/compute.ts';
 import { modelGraph } from '../../client/model/graph.ts';
@@ -36,7 +37,7 @@ const memoryStorage = (): Storage => {
 export class SimRoom {
   readonly time = new VirtualTime();
   readonly network = new SimNetwork(this.time);
-  readonly origin = new MemoryOrigin();
+  readonly origin: MemoryOrigin;
   readonly peers: SimPeer[] = [];
 
   constructor(
@@ -46,8 +47,11 @@ export class SimRoom {
       wrap?: (device: SimDevice) => Compute;
       joinGapMs?: number;
       isLost?: (part: PartOnTheWay) => boolean;
+      /** Another data set than the tiny one, and its files. */
+      data?: { task: Task; origin: MemoryOrigin };
     } = {},
   ) {
+    this.origin = options.data?.origin ?? new MemoryOrigin();
     for (let i = 0; i < count; i++) this.add();
   }
 
@@ -75,7 +79,7 @@ export class SimRoom {
       storage: memoryStorage(),
       origin: this.origin,
       me: { name: `peer ${number}`, device: { ...peer.device.device, browser: 'simulation' } },
-      tasks: { mnist: TINY, fashion: TINY },
+      tasks: { mnist: this.options.data?.task ?? TINY, fashion: TINY },
       ...(this.options.isLost && { isLost: this.options.isLost }),
     });
     this.peers.push(peer);

@@ -47,12 +47,13 @@ function classOf(sample: Uint8Array): number {
 
 /** An origin in memory that can be switched off, as a server that dies. */
 export class MemoryOrigin implements Origin {
-  readonly #files = tinyFiles();
   isUp = true;
   reads = 0;
 
+  constructor(private readonly files: ReadonlyMap<string, Uint8Array> = tinyFiles()) {}
+
   read(file: string, start: number, end: number): Promise<Uint8Array> {
-    const bytes = this.#files.get(file);
+    const bytes = this.files.get(file);
     if (!this.isUp || !bytes) return Promise.reject(new Error(`Could not read ${file}.`));
     this.reads++;
     return Promise.resolve(bytes.slice(start, end));

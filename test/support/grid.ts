@@ -3,8 +3,7 @@ import { TfCompute } from '../../client/engine/tf-compute.ts';
 import { browserClock } from '../../client/link/clock.ts';
 import { sizeOf } from '../../client/model/graph.ts';
 import { overlay } from '../../client/model/pieces.ts';
-import { passageWidth } from '../../client/partition/exchange.ts';
-import { programOf } from '../../client/partition/exchange.ts';
+import { passageWidth, programOf } from '../../client/partition/exchange.ts';
 import {
   assignmentOf,
   partitionOfPlan,
@@ -68,12 +67,7 @@ export class Grid {
     for (const [stage, { lanes }] of plan.stages.entries()) {
       cells.push([]);
       for (const [lane, peer] of lanes.entries()) {
-        const assignment = assignmentOf(
-          plan,
-          config,
-          { ...TASK, inputShape: options.model.inputShape },
-          peer,
-        )!;
+        const assignment = assignmentOf(plan, config, { normalisation: NORMALISATION }, peer)!;
         const compute = new TfCompute(cpu, 'process', browserClock);
         await compute.load(assignment.block, []);
         const { indices } = programOf(partition, stage, lane);
@@ -216,13 +210,6 @@ export class Grid {
     return register;
   }
 }
-
-const TASK = {
-  name: 'test',
-  classes: 0,
-  normalisation: NORMALISATION,
-  ...({} as { train: never; test: never }),
-};
 
 function planFor({ model, stages, orders = [], optimizer, seed, rows, microBatches }: GridOptions): {
   plan: Plan;

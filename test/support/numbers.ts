@@ -27,20 +27,11 @@ export const referenceBatch = ({ samples, labels, rows }: ByteBatch): ReferenceB
   inputs: Float32Array.from(samples, (byte) => (byte / 255 - NORMALISATION.mean) / NORMALISATION.deviation),
 });
 
-/** The same rows in reverse order, each with its own number: another order of summation, and nothing else. */
-export function reversed({ inputs, labels, rows }: ReferenceBatch, firstSample: number): ReferenceBatch {
-  const width = inputs.length / rows;
-  const order = Array.from({ length: rows }, (_, i) => rows - 1 - i);
-  return {
-    rows,
-    inputs: Float32Array.from(order.flatMap((row) => [...inputs.subarray(row * width, (row + 1) * width)])),
-    labels: Uint8Array.from(order, (row) => labels[row]),
-    samples: order.map((row) => firstSample + row),
-  };
-}
-
-export const uniforms = (count: number, key: number): Float32Array =>
-  Float32Array.from({ length: count }, (_, i) => 2 * randomUniform(key, i) - 1);
+/** The same batch with its inputs off by no more than their last bit: what becomes of that, rounding alone decides. */
+export const nudged = (batch: ReferenceBatch, key: number): ReferenceBatch => ({
+  ...batch,
+  inputs: batch.inputs.map((value, i) => value * (1 + (2 * randomUniform(key, i) - 1) * 2 ** -23)),
+});
 
 export const norm = (values: Float32Array): number => {
   let sum = 0;

@@ -11,6 +11,11 @@ export interface PropertyOptions {
   runs: number;
 }
 
+const { FAST_CHECK_SEED, FAST_CHECK_PATH } = process.env;
+
+/** True where one case is looked at again: then there is nothing to say about all of them. */
+export const isReplay = FAST_CHECK_PATH !== undefined;
+
 /**
  * Checks a property as fast-check does. A failure says how to see just that case again: FAST_CHECK_SEED and FAST_CHECK_PATH take the
  * place of the seed that the test has, and of its start.
@@ -20,7 +25,6 @@ export async function assertProperty<T>(
   arbitrary: fc.Arbitrary<T>,
   predicate: (value: T) => Promise<void> | void,
 ): Promise<void> {
-  const { FAST_CHECK_SEED, FAST_CHECK_PATH } = process.env;
   const property = fc.asyncProperty(arbitrary, async (value) => {
     await predicate(value);
   });

@@ -7,6 +7,8 @@ export interface Pass {
   /** A parameter by its name, such as `layer/kernel`. */
   parameter(name: string): tf.Tensor;
   training: boolean;
+  /** Sums over inputs are made in so many parts. */
+  parts: number;
   seed: number;
   step: number;
   /** The rows' numbers among the samples of the step. */
@@ -28,10 +30,12 @@ export function runLayer(spec: LayerSpec, inputs: readonly tf.Tensor[], pass: Pa
   const own = (name: string) => pass.parameter(`${spec.name}/${name}`);
   switch (spec.kind) {
     case 'dense':
-      return finished(tf.matMul(x, own('kernel')), spec, own);
+      return finished(inParts(x, own('kernel'), pass.parts, tf.matMul), spec, own);
     case 'conv2d':
       return finished(
-        tf.conv2d(x as tf.Tensor4D, own('kernel') as tf.Tensor4D, spec.strides, spec.padding),
+        inParts(x, own('kernel'), pass.parts, (image, kernel) =>
+          tf.conv2d(image as tf.Tensor4D, kernel as tf.Tensor4D, spec.strides, spec.padding),
+        ),
         spec,
         own,
       );
@@ -73,6 +77,22 @@ export function runLayer(spec: LayerSpec, inputs: readonly tf.Tensor[], pass: Pa
     case 'add':
       return tf.addN([...inputs]);
   }
+}
+
+/** A product over the inputs, which are the last axis of `x` and the last but one of `kernel`, as a sum of so many products. */
+function inParts(
+  x: tf.Tensor,
+  kernel: tf.Tensor,
+  parts: number,
+  product: (x: tf.Tensor, kernel: tf.Tensor) => tf.Tensor,
+): tf.Tensor {
+  const axis = x.shape.length - 1;
+  const inputs = x.shape[axis];
+  if (parts === 1 || inputs === 1) return product(x, kernel);
+  const first = Math.floor(inputs / 2);
+  const sizes = [first, inputs - first];
+  const kernels = tf.split(kernel, sizes, kernel.shape.length - 2);
+  return tf.addN(tf.split(x, sizes, axis).map((slice, i) => inParts(slice, kernels[i], parts / 2, product)));
 }
 
 function finished(

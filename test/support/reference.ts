@@ -52,13 +52,26 @@ let instances = 0;
 export class Reference {
   private readonly model: ModelSpec;
   private readonly seed: number;
+  /** A power of two: sums over a layer's inputs are made in so many parts, for another order of summation. */
+  private readonly parts: number;
   private readonly optimizer: Optimizer;
   private readonly variables = new Map<string, tf.Variable>();
   private steps = 0;
 
-  constructor({ model, seed, optimizer }: { model: ModelSpec; seed: number; optimizer: OptimizerConfig }) {
+  constructor({
+    model,
+    seed,
+    optimizer,
+    parts = 1,
+  }: {
+    model: ModelSpec;
+    seed: number;
+    optimizer: OptimizerConfig;
+    parts?: number;
+  }) {
     this.model = model;
     this.seed = seed;
+    this.parts = parts;
     const { kind, learningRate } = optimizer;
     this.optimizer = {
       sgd: () => tf.train.sgd(learningRate),
@@ -193,9 +206,14 @@ export class Reference {
     return tf.tensor(inputs.slice(), [rows, ...this.model.inputShape], 'float32');
   }
 
-  private logits(x: tf.Tensor, pass: Omit<Pass, 'parameter' | 'seed'>): tf.Tensor2D {
+  private logits(x: tf.Tensor, pass: Omit<Pass, 'parameter' | 'seed' | 'parts'>): tf.Tensor2D {
     const outputs = new Map([['input', x]]);
-    const whole = { ...pass, seed: this.seed, parameter: (name: string) => this.variables.get(name)! };
+    const whole = {
+      ...pass,
+      seed: this.seed,
+      parts: this.parts,
+      parameter: (name: string) => this.variables.get(name)!,
+    };
     let before = 'input';
     for (const spec of this.model.layers) {
       const inputs = (spec.inputs ?? [before]).map((name) => outputs.get(name)!);

@@ -145,6 +145,7 @@ function room(run: RunView): RoomSnapshot {
           backend: 'cpu',
           note: 'It computes on the CPU.',
           emulatedMs: 200,
+          memoryBytes: 64e6,
           browser: 'Safari 18 on iOS',
         },
       },

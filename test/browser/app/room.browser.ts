@@ -243,7 +243,9 @@ describe('a room', () => {
     const items = [...within(view, 'ep-peers').shadowRoot!.querySelectorAll('li')].map(readable);
     expect(items[0]).to.match(/^Anna this device Chrome 156 on Linux · WebGL in a worker Holds dense_1/);
     expect(items[1]).to.match(/^Ben coordinator link open, round trip 4\.3 ms/);
-    expect(items[2]).to.match(/^Cleo emulated: 200 ms link open Safari 18 on iOS · CPU.*Stands by/);
+    expect(items[2]).to.match(
+      /^Cleo emulated: 200 ms at most 64\.0 MB link open Safari 18 on iOS · CPU.*Stands by/,
+    );
   });
 
   it('names peers of the plan that have left', async () => {
