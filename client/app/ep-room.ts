@@ -7,6 +7,7 @@ import './ep-chart.ts';
 import './ep-events.ts';
 import './ep-invite.ts';
 import './ep-peers.ts';
+import './ep-importance.ts';
 import './ep-plan.ts';
 import './ep-results.ts';
 import './ep-run-form.ts';
@@ -130,7 +131,18 @@ export class EpRoom extends LitElement {
   }
 
   #plan(snapshot: RoomSnapshot, plan: Plan, config: RunConfig) {
-    return html`<ep-plan class="box" .snapshot=${snapshot} .plan=${plan} .config=${config}></ep-plan>`;
+    const { importance } = snapshot.run;
+    return html`<ep-plan class="box" .snapshot=${snapshot} .plan=${plan} .config=${config}></ep-plan> ${
+        importance.length > 0
+          ? html`<ep-importance
+              class="box"
+              .snapshot=${snapshot}
+              .plan=${plan}
+              .config=${config}
+              .importance=${importance}
+            ></ep-importance>`
+          : nothing
+      }`;
   }
 
   async #onStart({ detail }: CustomEvent<WantedRun>): Promise<void> {

@@ -8,6 +8,15 @@ export interface UnitScores {
   scores: number[];
 }
 
+/** Scores under the name of the layer that makes the units, for people. */
+export interface LayerScores {
+  layer: string;
+  scores: number[];
+}
+
+export const byLayer = (graph: ModelGraph, scores: readonly UnitScores[]): LayerScores[] =>
+  scores.map(({ space, scores: all }) => ({ layer: graph.spaces[space].layer, scores: all }));
+
 /** Puts together what the lanes measured: positions under `plan` become units. Spaces that nobody measured are left out. */
 export function unitScores(graph: ModelGraph, plan: Plan, measured: readonly Scores[]): UnitScores[] {
   const bySpace = new Map<number, number[]>();

@@ -8,7 +8,8 @@ import type { Partition } from '../../partition/partition.ts';
 import { layersOf } from '../../partition/stages.ts';
 import { boundaryBytes } from '../../partition/traffic.ts';
 import { partitionOfPlan } from '../../pipeline/assignment.ts';
-import { unitScores } from '../conducting/importance.ts';
+import { modelGraph } from '../../model/graph.ts';
+import { byLayer, unitScores, type LayerScores } from '../conducting/importance.ts';
 import type { LinkQuality } from '../membership/centrality.ts';
 import type { RunRecord } from './record.ts';
 
@@ -60,11 +61,7 @@ export function makeReport(record: RunRecord): Report {
       bytes_sent: sum(record.peers, (peer) => peer.wire.bytesSent),
       messages_sent: sum(record.peers, (peer) => peer.wire.messagesSent),
     },
-    importance: unitScores(
-      graph,
-      plan,
-      record.peers.flatMap((peer) => peer.importance),
-    ).map(({ space, scores }) => ({ layer: graph.spaces[space].layer, scores })),
+    importance: importanceOf(record),
     events: record.events,
   };
   return v.parse(ReportSchema, report);
@@ -97,6 +94,20 @@ function describePeer(peer: PeerReport, partition: Partition, samples: number): 
     busy_ms: peer.busyMs,
     refused: peer.refused,
   };
+}
+
+/** What peers measured by the end of the run; none before. */
+export function importanceOf({ config, plan, peers }: RunRecord): LayerScores[] {
+  if (!config || !plan) return [];
+  const graph = modelGraph(config.model);
+  return byLayer(
+    graph,
+    unitScores(
+      graph,
+      plan,
+      peers.flatMap((peer) => peer.importance),
+    ),
+  );
 }
 
 /** A block's share of the model's operations. */

@@ -3,7 +3,9 @@ import type { RunConfig } from '../../../shared/schema/config.ts';
 import type { ControlOf, Final, Phase, RunEvent } from '../../../shared/schema/control.ts';
 import type { Plan, Term } from '../../../shared/schema/plan.ts';
 import type { LinkQuality } from '../membership/centrality.ts';
+import type { LayerScores } from '../conducting/importance.ts';
 import type { RunRecord, StepRecord } from './record.ts';
+import { importanceOf } from './report.ts';
 
 /** What a peer says of itself when a link opens. */
 export type Introduction = Pick<ControlOf<'hello'>, 'name' | 'device'>;
@@ -31,6 +33,8 @@ export interface RunView {
   secondsLeft: number | null;
   events: readonly RunEvent[];
   final: Final | null;
+  /** How much the units of each layer matter, once a run is finished. */
+  importance: LayerScores[];
 }
 
 /** The room as this peer sees it, at one moment. */
@@ -62,5 +66,6 @@ export function viewRun(record: RunRecord): RunView {
     secondsLeft: training ? samplesLeft / samplesPerSecond : null,
     events: record.events,
     final: record.final,
+    importance: record.final ? importanceOf(record) : [],
   };
 }

@@ -121,6 +121,7 @@ export function runIn(phase: Phase): RunView {
             stoppedEarly: false,
           }
         : null,
+    importance: [],
   };
 }
 
