@@ -54,7 +54,13 @@ describe('memory', () => {
   it('is flat between step 50 and step 500', { timeout: 400_000 }, async () => {
     await inRoom({ peers: 2 }, async (rig) => {
       // Longer than 500 steps, so that the last looks are at training too.
-      const choices = { model: 'mlp:32-16-16', batch: 32, microBatches: 2, steps: 5_000 };
+      const choices = {
+        model: 'mlp:32-16-16',
+        batch: 32,
+        microBatches: 2,
+        steps: 5_000,
+        partition: 'vertical',
+      } as const;
       await rig.start(runConfig({ ...choices, onDeparture: 'continue' }));
       const at = async (step: number): Promise<Usage[]> => {
         const { run } = await rig.follow(

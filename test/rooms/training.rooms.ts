@@ -56,7 +56,9 @@ function assertDistributed(report: Report): void {
 
 describe('npm run swarm', () => {
   it('four browsers train MNIST together, each holding its block alone', { timeout: 400_000 }, async () => {
-    const { report, savedAccuracy, output } = await swarm('--peers', '4', '--steps', '200', '--seed', '1');
+    const { report, savedAccuracy, output } = await swarm(
+      ...['--peers', '4', '--steps', '200', '--seed', '1', '--partition', 'vertical'],
+    );
     console.log(
       `test accuracy ${report.final.test_accuracy}, saved model ${savedAccuracy}, ${report.throughput.samples_per_second.toFixed(0)} samples/s`,
     );
@@ -69,6 +71,34 @@ describe('npm run swarm', () => {
     assertDistributed(report);
     assert.match(output, /nothing since Start; no tensor went through it/);
   });
+
+  it(
+    'two stages of two lanes: the pieces add up, and the wire carries what the formula says',
+    { timeout: 400_000 },
+    async () => {
+      const { report, savedAccuracy } = await swarm('--peers', '4', '--steps', '60', '--grid', '2x2');
+      console.log(
+        `2x2: test accuracy ${report.final.test_accuracy} after 60 steps, saved model ${savedAccuracy}, ${report.throughput.samples_per_second.toFixed(0)} samples/s`,
+      );
+      assert.ok(report.final.test_accuracy >= 0.88);
+      assert.ok(Math.abs(savedAccuracy - report.final.test_accuracy) <= 0.0005);
+      assert.deepEqual(
+        report.plan.stages.map(({ lanes }) => lanes.length),
+        [2, 2],
+      );
+      assert.deepEqual(report.micro_batches, { whole: 60 * 4 * 4, partial: 0, skipped: 0 });
+      assertDistributed(report);
+      for (const { after, kind, forward_bytes, backward_bytes, expected_bytes } of report.plan.boundaries) {
+        for (const bytes of [forward_bytes, backward_bytes]) {
+          assert.ok(
+            Math.abs(bytes / expected_bytes - 1) <= 0.05,
+            `${kind} after ${after}: ${bytes} of ${expected_bytes}`,
+          );
+        }
+      }
+      assert.ok(report.importance.length > 0);
+    },
+  );
 
   it('more browsers than layers: those left over stand by', { timeout: 300_000 }, async () => {
     const { report } = await swarm('--peers', '6', '--steps', '10', '--partition', 'vertical');
