@@ -34,7 +34,7 @@ export interface Kept {
   /** What forward put aside. Owned by the op: disposed in backward. */
   extras: readonly Tensor2D[];
   /** Lets go of those inputs and outputs that nothing else reads: called as soon as they are not read here any more. */
-  release(): void;
+  release: () => void;
 }
 
 /** An op of a block with its parameters on the device: forward and backward by hand, so that nothing is computed twice. */
