@@ -95,7 +95,7 @@ export class CostModel {
   /** What a layout costs its lanes, worked out once. */
   loadOf = (layout: Laid): StageLoad => {
     return (this.#loads[layout.index] ??= stageLoad(this.problem, layout));
-  }
+  };
 
   /** Forward and backward of one micro-batch on the busiest lane. */
   busyMsOf(layout: Laid, crew: Crew): number {

@@ -44,7 +44,14 @@ const rows = CASES.map(({ model, peers, rttMs = 5 }) => {
   }
   const later = times.slice(1).sort((a, b) => a - b);
   const name = model.length > 20 ? `mlp, ${model.split('-').length + 1} layers` : model;
-  const shown = [times[0], later[Math.floor(later.length / 2)], later[later.length - 1]].map((ms) => ms.toFixed(1));
+  const shown = [times[0], later[Math.floor(later.length / 2)], later[later.length - 1]].map((ms) =>
+    ms.toFixed(1),
+  );
   return [name, String(peers), `${rttMs} ms`, ...shown, [...shapes].slice(0, 3).join(', ')];
 });
-console.log(table(['model', 'devices', 'round trip', 'first ms', 'median ms', 'longest ms', 'lanes of stages'], rows).join('\n'));
+console.log(
+  table(
+    ['model', 'devices', 'round trip', 'first ms', 'median ms', 'longest ms', 'lanes of stages'],
+    rows,
+  ).join('\n'),
+);

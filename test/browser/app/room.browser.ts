@@ -290,6 +290,8 @@ describe('a room', () => {
 
   it('gives a link and a QR code', async () => {
     const view = await open(new FakeRoom());
+    // Where this page can be reached is asked of the server first.
+    await waitUntil(() => view.shadowRoot!.querySelector('ep-invite')?.shadowRoot?.querySelector('input'));
     const link = within<HTMLInputElement>(view, 'ep-invite', 'input').value;
     expect(link).to.match(new RegExp(`^https?://[^/]+/r/ACDEFG#${SECRET}$`));
     expect(within<HTMLImageElement>(view, 'ep-invite', 'img').src).to.match(/^data:image\/svg/);
