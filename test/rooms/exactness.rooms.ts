@@ -46,14 +46,13 @@ function updateError(name: string, start: Float32Array, got: number[], wanted: n
 const CASES = [
   { model: 'mlp', optimizer: 'sgd', partition: 'vertical', grid: null, stages: 4 },
   { model: 'mlp', optimizer: 'momentum', grid: { stages: 2, lanes: 2 }, stages: 2 },
-  { model: 'cnn', optimizer: 'sgd', grid: { stages: 2, lanes: 2 }, stages: 2 },
-  { model: 'cnn', optimizer: 'adam', partition: 'horizontal', stages: 1 },
+  { model: 'mlp', optimizer: 'adam', partition: 'horizontal', stages: 1 },
 ] as const;
 
 describe('exactness in real browsers, over WebRTC and WebGL', () => {
   it(
     'one step of four browsers is one step of plain tfjs on one device, within 1e-3',
-    { timeout: 400_000 },
+    { timeout: 900_000 },
     async () => {
       const script = await bundledReference();
       await inRoom({ peers: 4 }, async (rig) => {
