@@ -66,13 +66,13 @@ describe('the page of npm start', () => {
 
   it(
     'two browsers open the link: both are listed and linked, and Start trains',
-    { timeout: 240_000 },
+    { timeout: 1_200_000 },
     async () => {
       const laptop = await visit(browsers[0], link, 'Ada', { width: 1280, height: 800 });
       const phone = await visit(browsers[1], link, 'Grace', { width: 360, height: 740 });
       for (const page of [laptop, phone]) {
         for (const name of ['Ada', 'Grace'])
-          await page.getByText(name, { exact: true }).first().waitFor({ timeout: 60_000 });
+          await page.getByText(name, { exact: true }).first().waitFor({ timeout: 300_000 });
       }
       await phone.screenshot({ path: `${SHOTS}/phone-room.png`, fullPage: true });
 
@@ -91,7 +91,7 @@ describe('the page of npm start', () => {
       await phone
         .getByText(/^[2-9]\d of 100$/)
         .first()
-        .waitFor({ timeout: 60_000 });
+        .waitFor({ timeout: 300_000 });
       await phone.screenshot({ path: `${SHOTS}/phone-training.png`, fullPage: true });
       await laptop.screenshot({ path: `${SHOTS}/laptop-training.png`, fullPage: true });
 
@@ -99,7 +99,7 @@ describe('the page of npm start', () => {
         await page
           .getByText(/of 10,000 samples right/)
           .first()
-          .waitFor({ timeout: 120_000 });
+          .waitFor({ timeout: 900_000 });
       }
       await laptop.screenshot({ path: `${SHOTS}/laptop-finished.png`, fullPage: true });
       const download = laptop.waitForEvent('download');

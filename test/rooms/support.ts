@@ -23,7 +23,7 @@ export async function inRoom(
 }
 
 /** Trains to the end and gives the report. */
-export async function train(rig: SwarmRig, choices: RunChoices, timeoutMs = 300_000) {
+export async function train(rig: SwarmRig, choices: RunChoices, timeoutMs = 900_000) {
   await rig.start(runConfig({ onDeparture: 'continue', ...choices }));
   await rig.waitFor('finished', { timeoutMs });
   return rig.report();
