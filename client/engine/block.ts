@@ -313,7 +313,11 @@ export class Block {
   }
 
   private isLastPass(segment: number): boolean {
-    return this.spec.segments.findLastIndex(({ input, ops }) => input !== null || ops.length > 0) === segment;
+    return (
+      this.spec.segments.findLastIndex(
+        ({ input, ops, output }) => input !== null || ops.length > 0 || output !== null,
+      ) === segment
+    );
   }
 
   private get lastLayer(): string {

@@ -7,13 +7,13 @@ import type { LayerSpec, ModelSpec } from '../../shared/model.ts';
 import type { Order, Stage } from '../../shared/schema/plan.ts';
 import { legalCuts } from '../support/random-partition.ts';
 
-/** The models that people get by name, small: on images of 12 x 12 (8 x 8 for the multi-layer perceptron), with narrower layers. */
+/** The models that people get by name, small: on images of 8 x 8 and 10 x 10, with narrower layers. */
 export const CLASSES = 5;
 
 const SMALL: Readonly<Record<'mlp' | 'cnn' | 'resnet', ModelSpec>> = {
   mlp: mlp(64, CLASSES, [24, 16, 12]),
-  cnn: cnn(12, CLASSES, [4, 8, 16]),
-  resnet: resnet(12, CLASSES),
+  cnn: cnn(8, CLASSES, [3, 6, 12]),
+  resnet: halved(resnet(10, CLASSES)),
 };
 
 export type ModelName = keyof typeof SMALL;
@@ -24,6 +24,14 @@ const ROWS: Readonly<Record<ModelName, readonly string[]>> = {
   cnn: ['conv2d_2', 'dense_2'],
   resnet: ['conv2d_3', 'conv2d_5', 'conv2d_8', 'dense_1'],
 };
+
+/** The same model with half the channels. */
+function halved(model: ModelSpec): ModelSpec {
+  return {
+    ...model,
+    layers: model.layers.map((spec) => (spec.kind === 'conv2d' ? { ...spec, units: spec.units / 2 } : spec)),
+  };
+}
 
 export const modelNamed = (name: ModelName, smoothness: 'smooth' | 'kinked'): ModelSpec => {
   const model = SMALL[name];

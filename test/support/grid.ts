@@ -14,6 +14,7 @@ import {
 } from '../../client/pipeline/assignment.ts';
 import { addRange, takeRange } from '../../client/pipeline/parts.ts';
 import type { Compute, Metrics, NamedArray } from '../../client/ports/compute.ts';
+import type { PeerId } from '../../shared/ids.ts';
 import type { ModelSpec, OptimizerConfig } from '../../shared/model.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { Order, Plan, Stage } from '../../shared/schema/plan.ts';
@@ -33,6 +34,7 @@ export interface GridOptions {
 
 /** One lane at work. */
 interface Cell {
+  peer: PeerId;
   assignment: Assignment;
   compute: Compute;
   /** The partition's index of each of the assignment's segments. */
@@ -40,7 +42,7 @@ interface Cell {
 }
 
 interface Part extends Pick<LaneEnd, 'range'> {
-  from: number;
+  from: PeerId;
   data: Float32Array;
 }
 
@@ -51,7 +53,7 @@ const cpu = await openBackend('cpu');
  * hurry. What a real room adds are frames, links and time.
  */
 export class Grid {
-  /** On the way, by direction, boundary and receiving lane. */
+  /** On the way, by direction, boundary and receiving peer. */
   readonly #parts = new Map<string, Part[]>();
 
   private constructor(
@@ -72,6 +74,7 @@ export class Grid {
         await compute.load(assignment.block, []);
         const { indices } = programOf(partition, stage, lane);
         cells[stage].push({
+          peer,
           assignment,
           compute,
           indices: assignment.segments.map(({ index }) => indices[index]),
@@ -89,7 +92,9 @@ export class Grid {
   async step(batches: readonly ByteBatch[], learningRate: number, step: number): Promise<number> {
     for (const [micro, batch] of batches.entries()) {
       for (let segment = 0; segment < this.segmentStages.length; segment++) {
-        await this.#each(segment, (cell, view) => this.#forward(cell, view, micro, step, batch));
+        await this.#each(segment, async (cell, view) => {
+          await this.#forward(cell, view, micro, step, batch, true);
+        });
       }
     }
     for (const [micro, { rows }] of batches.entries()) {
@@ -106,6 +111,19 @@ export class Grid {
       throw new Error(`parts of ${[...this.#parts.keys()].join(', ')} were never taken`);
     if (metrics.length !== 1) throw new Error(`${metrics.length} blocks gave a loss`);
     return metrics[0].lossSum / metrics[0].samples;
+  }
+
+  /** The loss and the right answers of a batch of any size, forward only. */
+  async evaluate(batch: ByteBatch): Promise<Metrics> {
+    const found: Metrics[] = [];
+    for (let segment = 0; segment < this.segmentStages.length; segment++) {
+      await this.#each(segment, async (cell, view) => {
+        const metrics = await this.#forward(cell, view, 0, 0, batch, false);
+        if (metrics) found.push(metrics);
+      });
+    }
+    if (found.length !== 1) throw new Error(`${found.length} blocks gave metrics`);
+    return found[0];
   }
 
   /** All parameters, put together from what the lanes hold; every number once. */
@@ -136,6 +154,15 @@ export class Grid {
     return wholes;
   }
 
+  /** The most tensor bytes that each block had at once, stage by stage, lane by lane. */
+  peakBytes(): Promise<number[][]> {
+    return Promise.all(
+      this.cells.map((lanes) =>
+        Promise.all(lanes.map(async ({ compute }) => (await compute.memory()).peakBytes)),
+      ),
+    );
+  }
+
   close(): void {
     for (const { compute } of this.cells.flat()) compute.close();
   }
@@ -152,21 +179,22 @@ export class Grid {
     view: SegmentView,
     micro: number,
     step: number,
-    batch: ByteBatch,
-  ): Promise<void> {
-    const { rows, samples, labels } = batch;
+    { rows, samples, labels }: ByteBatch,
+    training: boolean,
+  ): Promise<Metrics | undefined> {
     const arrived = view.before && this.#take('forward', cell, view.before, rows);
     const input = view.takesSamples ? samples.slice() : arrived;
-    const { output } = await cell.compute.forward({
+    const { output, metrics } = await cell.compute.forward({
       segment: view.index,
       micro,
       step,
       rows,
-      training: true,
+      training,
       ...(input && { input }),
       ...(view.endsModel && { labels }),
     });
     if (view.after) this.#send('forward', cell, view.after, rows, output);
+    return metrics;
   }
 
   async #backward(cell: Cell, view: SegmentView, micro: number, rows: number): Promise<void> {
@@ -177,33 +205,33 @@ export class Grid {
 
   #send(
     direction: 'forward' | 'backward',
-    { assignment }: Cell,
+    { peer: from }: Cell,
     { index, shape, held, ends }: BoundaryView,
     rows: number,
     data: Float32Array | undefined,
   ): void {
     if (!data) throw new Error(`nothing came ${direction} out of boundary ${index}`);
-    for (const { lane, range } of ends) {
-      const key = `${direction}/${index}/${lane}`;
-      const part = { from: assignment.lane, range, data: takeRange(data, rows, shape, held, range) };
+    for (const { peer, range } of ends) {
+      const key = `${direction}/${index}/${peer}`;
+      const part = { from, range, data: takeRange(data, rows, shape, held, range) };
       this.#parts.set(key, [...(this.#parts.get(key) ?? []), part]);
     }
   }
 
   #take(
     direction: 'forward' | 'backward',
-    { assignment }: Cell,
+    { peer: to }: Cell,
     { index, shape, held, ends }: BoundaryView,
     rows: number,
   ): Float32Array {
-    const key = `${direction}/${index}/${assignment.lane}`;
+    const key = `${direction}/${index}/${to}`;
     const parts = this.#parts.get(key) ?? [];
     this.#parts.delete(key);
     const register = new Float32Array(rows * passageWidth(shape, held));
-    for (const { lane, range } of ends) {
-      const part = parts.find(({ from }) => from === lane);
+    for (const { peer, range } of ends) {
+      const part = parts.find(({ from }) => from === peer);
       if (part?.range.join() !== range.join())
-        throw new Error(`the two sides of ${key} disagree about lane ${lane}`);
+        throw new Error(`the two sides of ${key} disagree about ${peer}`);
       addRange(register, part.data, rows, shape, held, range);
     }
     if (parts.length !== ends.length) throw new Error(`more came to ${key} than it expects`);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { NamedArray } from '../../client/ports/compute.ts';
+import type { Metrics, NamedArray } from '../../client/ports/compute.ts';
 import type { ModelSpec, OptimizerConfig } from '../../shared/model.ts';
 import type { Order, Stage } from '../../shared/schema/plan.ts';
 import { Grid } from './grid.ts';
@@ -56,17 +56,40 @@ export function trainReference(
   return { parameters, losses };
 }
 
-export async function trainGrid(training: Training): Promise<{ parameters: Arrays; losses: number[] }> {
+/** Of other rows than training has. */
+const testBatch = ({ model, classes, rows, seed }: Training): ByteBatch =>
+  byteBatch(model.inputShape, classes, rows - 1, seed);
+
+export async function trainGrid(
+  training: Training,
+): Promise<{ parameters: Arrays; losses: number[]; test: Metrics }> {
   const grid = await Grid.open(training);
   try {
     const losses: number[] = [];
     for (let step = 0; step < training.steps; step++) {
       losses.push(await grid.step(batchesOf(training, step), training.optimizer.learningRate, step));
     }
-    return { parameters: asMap(await grid.parameters()), losses };
+    const test = await grid.evaluate(testBatch(training));
+    return { parameters: asMap(await grid.parameters()), losses, test };
   } finally {
     grid.close();
   }
+}
+
+/** Cross-entropy and right answers of a batch by the reference, forward only, with parameters from elsewhere. */
+function evaluated(training: Training, parameters: Arrays, batch: ByteBatch): Omit<Metrics, 'samples'> {
+  const reference = new Reference(training);
+  reference.setParameters(parameters);
+  const probabilities = reference.predict(referenceBatch(batch).inputs, batch.rows);
+  reference.dispose();
+  let lossSum = 0;
+  let correct = 0;
+  batch.labels.forEach((label, row) => {
+    const own = probabilities.subarray(row * training.classes, (row + 1) * training.classes);
+    lossSum -= Math.log(own[label]);
+    if (own.indexOf(Math.max(...own)) === label) correct++;
+  });
+  return { lossSum, correct };
 }
 
 /** What was found in comparing, over many trainings. */
@@ -81,12 +104,17 @@ export interface Tally {
 export const newTally = (): Tally => ({ tensors: 0, rounding: 0, worst: 0 });
 
 /**
- * Every tensor within `bound` of the reference, and the loss of every step. A parameter whose true gradient is zero (a bias before
+ * Every tensor within `bound` of the reference, the loss of every step, and an evaluation at the end. A parameter whose true gradient is zero (a bias before
  * batch normalization) or nearly so is made of rounding: beyond the bound, a tensor may be as far off as ten times what the reference
  * is off when the last bit of its inputs changes. What such a parameter does to outputs is in the losses.
+ * @param wanted where it is known already
  */
-export async function assertEqualTraining(training: Training, bound: number, tally: Tally): Promise<void> {
-  const wanted = trainReference(training);
+export async function assertEqualTraining(
+  training: Training,
+  bound: number,
+  tally: Tally,
+  wanted = trainReference(training),
+): Promise<void> {
   const got = await trainGrid(training);
   wanted.losses.forEach((loss, step) => {
     const error = Math.abs(got.losses[step] - loss);
@@ -95,6 +123,12 @@ export async function assertEqualTraining(training: Training, bound: number, tal
       `loss of step ${step} is ${got.losses[step]}, not ${loss}`,
     );
   });
+  const test = evaluated(training, got.parameters, testBatch(training));
+  assert.ok(
+    Math.abs(got.test.lossSum - test.lossSum) <= bound * Math.max(test.lossSum, 1),
+    `loss over test samples is ${got.test.lossSum}, not ${test.lossSum}`,
+  );
+  assert.equal(got.test.correct, test.correct, 'right answers of test samples');
   let others: Arrays[] | null = null;
   for (const [name, data] of wanted.parameters) {
     const error = distance(got.parameters.get(name)!, data);
@@ -132,11 +166,17 @@ export interface StepTally {
 /**
  * From equal state, step by step: whether every update is within `bound` of the reference's, or as near as rounding lets it be. Gives
  * the parameters after all steps.
+ * @param isNudged whether zero gradients are to be expected, so that a nudged reference must say how large their rounding is
  */
-export async function tallySteps(training: Training, bound: number, tally: StepTally): Promise<Arrays> {
+export async function tallySteps(
+  training: Training,
+  bound: number,
+  tally: StepTally,
+  isNudged: boolean,
+): Promise<Arrays> {
   const grid = await Grid.open(training);
   const plain = new Reference(training);
-  const other = new Reference(training);
+  const other = isNudged ? new Reference(training) : null;
   const { learningRate } = training.optimizer;
   const oneStep = (reference: Reference, before: Arrays, batches: ReferenceBatch[], step: number): Arrays => {
     reference.setParameters(before);
@@ -148,13 +188,9 @@ export async function tallySteps(training: Training, bound: number, tally: StepT
     for (let step = 0; step < training.steps; step++) {
       const batches = batchesOf(training, step);
       const references = batches.map(referenceBatch);
+      const nudges = references.map((batch) => nudged(batch, 1));
       const wanted = oneStep(plain, before, references, step);
-      const nudge = oneStep(
-        other,
-        before,
-        references.map((batch) => nudged(batch, 1)),
-        step,
-      );
+      const nudge = other ? oneStep(other, before, nudges, step) : wanted;
       await grid.step(batches, learningRate, step);
       const after = asMap(await grid.parameters());
       tally.steps++;
@@ -164,7 +200,7 @@ export async function tallySteps(training: Training, bound: number, tally: StepT
     return before;
   } finally {
     plain.dispose();
-    other.dispose();
+    other?.dispose();
     grid.close();
   }
 }
