@@ -98,8 +98,8 @@ class RangeAnswerError extends Error {}
 async function missing(file: string, answer: Response): Promise<string> {
   const isText = answer.headers.get('content-type')?.startsWith('text/plain') ?? false;
   const said = isText ? (await answer.text()).trim().slice(0, REASON_CHARS) : '';
-  // Only a sentence is meant for people: servers say "Not Found" of themselves.
-  return !said.endsWith('.')
+  // Other servers only repeat what the status says.
+  return /^(not found)?$/i.test(said)
     ? `The server has no data set file ${file}. Check the name, or where the server keeps its data.`
     : said;
 }
