@@ -78,13 +78,13 @@ export function planText(plan: Plan, config: RunConfig, peers: readonly PeerView
   return lines;
 }
 
-const roleOf = ({ isOwner, isDeputy }: LaneView): string =>
+export const roleOf = ({ isOwner, isDeputy }: LaneView): string =>
   isDeputy ? ' (deputy)' : isOwner ? ' (owner)' : '';
 
 /** More than that is told by how many there are. */
 const LAYERS_SHOWN = 6;
 
-function heldBy({ lanes, layers }: StageView, { parts }: LaneView): string {
+export function heldBy({ lanes, layers }: StageView, { parts }: LaneView): string {
   if (lanes.length === 1) return spanned(layers);
   if (parts.length === 0) return 'nothing';
   if (parts.length > LAYERS_SHOWN) {
@@ -100,7 +100,7 @@ const spanned = (layers: readonly string[]): string =>
     ? `${layers[0]} to ${layers.at(-1)} (${layers.length} layers)`
     : layers.join(' ');
 
-function exchangesText(stages: readonly StageView[]): string[] {
+export function exchangesText(stages: readonly StageView[]): string[] {
   const inner = stages.flatMap((stage, s) => {
     const counts = new Map<string, number>();
     for (const { kind } of stage.inner) counts.set(kind, (counts.get(kind) ?? 0) + 1);

@@ -2,9 +2,10 @@ import { passagesOf, passageWidth, programOf } from '../partition/exchange.ts';
 import type { Partition } from '../partition/partition.ts';
 import { inFlightMax, type BlockProgress, type BlockTask } from '../pipeline/schedule.ts';
 import type { BlockSegment, Register } from '../ports/compute.ts';
+import type { Arrivals, Inlet } from './arrivals.ts';
 import { shareOf } from './memory.ts';
 import type { Problem, Worker } from './profile.ts';
-import { partBytes } from './traffic.ts';
+import { partBytes } from '../partition/traffic.ts';
 
 /** A block in a rehearsal. */
 export interface Actor {
@@ -21,20 +22,11 @@ export interface Actor {
 export interface Act {
   forwardMs: number;
   backwardMs: number;
-  /** Where its input arrives, and the gradient of its output; null where the input is samples, and at the loss. */
+  /** Where its input arrives, and the gradient of its output; null where nothing does: the input is samples, the loss is here. */
   before: Inlet | null;
   after: Inlet | null;
   forwardWays: Way[];
   backwardWays: Way[];
-}
-
-/** Where parts arrive; micro-batches are counted on through the steps. */
-export interface Inlet {
-  actor: Actor;
-  /** Parts still to be sent, and when the last of those sent is here. */
-  missing: Int32Array;
-  readyMs: Float64Array;
-  isReady: Uint8Array;
 }
 
 /** Where a part goes. */
@@ -46,51 +38,48 @@ export interface Way {
   latencyMs: number;
 }
 
-export interface Play {
-  steps: number;
-  microBatches: number;
-}
-
 /** The blocks of a partition, stage by stage, lane by lane, with their ways to each other. */
 export function actorsOf(
   partition: Partition,
   problem: Problem,
   workerOf: ReadonlyMap<string, number>,
-  play: Play,
+  microBatches: number,
+  arrivals: Arrivals,
 ): Actor[][] {
-  /** Of each lane of a stage, by the segment's index in the partition. */
+  /** By the segment's index in the partition. */
   const acts: Map<number, Act>[][] = [];
   const actors = partition.stages.map(({ lanes }, stage) => {
     acts.push(lanes.map(() => new Map<number, Act>()));
     return lanes.map((peer, lane): Actor => {
       const { registers, segments, indices } = programOf(partition, stage, lane);
-      const worker = problem.workers[workerOf.get(peer)!];
+      const worker = workerOf.get(peer)!;
+      const own = acts[stage][lane];
       segments.forEach((segment, i) => {
-        if (segment.input !== null) acts[stage][lane].set(indices[i], actOf(worker, segment, registers));
+        if (!isIdle(segment)) own.set(indices[i], actOf(problem.workers[worker], segment, registers));
       });
-      const inFlight = inFlightMax(partition, stage, play.microBatches);
-      return actorOf(workerOf.get(peer)!, [...acts[stage][lane].values()], inFlight, play);
+      const inFlight = inFlightMax(partition, stage, microBatches);
+      return actorOf(worker, [...own.values()], inFlight, microBatches, arrivals);
     });
   });
-  for (const { index } of partition.boundaries) connect(index);
-  return actors;
-
-  function connect(boundary: number): void {
-    const [before, after] = [partition.segments[boundary].stage, partition.segments[boundary + 1].stage];
-    const { tensor } = partition.boundaries[boundary];
-    for (const { from, to, range } of passagesOf(partition, boundary)) {
-      const sender = actors[before][from];
-      const receiver = actors[after][to];
-      const own = acts[before][from].get(boundary)!;
-      const others = acts[after][to].get(boundary + 1)!;
+  for (const { index, tensor } of partition.boundaries) {
+    const [before, after] = [partition.segments[index].stage, partition.segments[index + 1].stage];
+    for (const { from, to, range } of passagesOf(partition, index)) {
+      const [sender, receiver] = [actors[before][from], actors[after][to]];
+      const [own, other] = [acts[before][from].get(index)!, acts[after][to].get(index + 1)!];
       const bytes = partBytes(problem.rows * passageWidth(tensor, range));
-      own.after ??= inletOf(sender, play);
-      others.before ??= inletOf(receiver, play);
-      own.forwardWays.push(wayTo(others.before, sender, problem, bytes));
-      others.backwardWays.push(wayTo(own.after, receiver, problem, bytes));
+      other.before ??= arrivals.inlet(receiver);
+      own.after ??= arrivals.inlet(sender);
+      own.forwardWays.push(wayTo(other.before, sender, problem, bytes));
+      other.backwardWays.push(wayTo(own.after, receiver, problem, bytes));
     }
   }
+  arrivals.open();
+  return actors;
 }
+
+/** Lanes without units of a tensor have no part in what others do with it. */
+const isIdle = ({ input, ops, output }: BlockSegment): boolean =>
+  input === null && ops.length === 0 && output === null;
 
 function actOf(worker: Worker, { ops }: BlockSegment, registers: readonly Register[]): Act {
   let forwardMs = worker.taskMs;
@@ -104,9 +93,15 @@ function actOf(worker: Worker, { ops }: BlockSegment, registers: readonly Regist
   return { forwardMs, backwardMs, before: null, after: null, forwardWays: [], backwardWays: [] };
 }
 
-function actorOf(worker: number, acts: Act[], inFlight: number, { microBatches }: Play): Actor {
+function actorOf(
+  worker: number,
+  acts: Act[],
+  inFlight: number,
+  microBatches: number,
+  arrivals: Arrivals,
+): Actor {
   const isHere = (inlet: Inlet | null, micro: number) =>
-    inlet === null || inlet.isReady[actor.step * microBatches + micro] === 1;
+    inlet === null || arrivals.isHere(inlet, actor.step * microBatches + micro);
   const actor: Actor = {
     worker,
     acts,
@@ -125,20 +120,10 @@ function actorOf(worker: number, acts: Act[], inFlight: number, { microBatches }
   return actor;
 }
 
-function inletOf(actor: Actor, { steps, microBatches }: Play): Inlet {
-  const items = steps * microBatches;
-  return {
-    actor,
-    missing: new Int32Array(items),
-    readyMs: new Float64Array(items),
-    isReady: new Uint8Array(items),
-  };
-}
-
 /** One more part that an inlet waits for. */
 function wayTo(inlet: Inlet, sender: Actor, { links, workers }: Problem, bytes: number): Way {
-  for (let item = 0; item < inlet.missing.length; item++) inlet.missing[item]++;
-  const link = sender.worker * workers.length + inlet.actor.worker;
+  inlet.parts++;
   if (sender === inlet.actor) return { inlet, link: -1, sendMs: 0, latencyMs: 0 };
+  const link = sender.worker * workers.length + inlet.actor.worker;
   return { inlet, link, sendMs: bytes * links.msPerByte[link], latencyMs: links.latencyMs[link] };
 }

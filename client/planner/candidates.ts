@@ -1,7 +1,7 @@
 import { beginnings } from './beginnings.ts';
 import { objectiveOf, type CostModel, type Tail } from './cost-model.ts';
 import { AnyCrew } from './crew-sources.ts';
-import { improved } from './placement.ts';
+import { improved, shaken } from './placement.ts';
 import { bestTail, type Shape } from './search.ts';
 
 /** Stages of several lanes; stages of one lane; one stage of several lanes; one device. */
@@ -13,9 +13,11 @@ export interface Grid {
   lanes: number;
 }
 
-/** Rooms up to this size are searched through; `TAILS_MAX` keeps that short for deep models. */
+/** Rooms up to this size are searched through, which takes up to this many tails; models with more products get fewer. */
 const SEARCHED_ROOM = 7;
-const TAILS_MAX = 15_000;
+const SEARCHED_PRODUCTS = 6;
+const TAILS_MAX = 40_000;
+const TAILS_MAX_DEEP = 8_000;
 
 /** How far a search goes. */
 interface Effort {
@@ -26,23 +28,27 @@ interface Effort {
   /** First plans that are improved, and changes tried for each. */
   improved: number;
   changes: number;
+  /** The best of those are shaken. */
+  shaken: number;
 }
 
 const EFFORTS: Readonly<Record<Kind, Effort>> = {
-  hybrid: { promising: 1.1, patience: 2, improved: 5, changes: 400 },
+  hybrid: { promising: 1.1, patience: 1, improved: 4, changes: 400, shaken: 1 },
   // One lane each is quick to judge, and order matters more.
-  vertical: { promising: 1.5, patience: 3, improved: 10, changes: 400 },
-  horizontal: { promising: 1.5, patience: 1, improved: 4, changes: 400 },
-  alone: { promising: 1, patience: 1, improved: 1, changes: 256 },
+  vertical: { promising: 1.5, patience: 3, improved: 10, changes: 400, shaken: 1 },
+  horizontal: { promising: 1.5, patience: 1, improved: 4, changes: 400, shaken: 0 },
+  alone: { promising: 1, patience: 1, improved: 1, changes: 256, shaken: 0 },
 };
 
+/** Changes tried after each shift of a cut. */
+const SHAKEN_CHANGES = 100;
 /** Tails kept after each stage while the first plans are cut. */
 const FIRST_WIDTH = 8;
 /** Plans predicted to be that much worse than the best are not worth a closer look. */
 const WORTH_A_LOOK = 1.25;
 
-/** The best plan for each number of stages that is worth a closer look, best first. */
-export function candidates(model: CostModel, kind: Kind, grid: Grid | null): Tail[] {
+/** The best plan for each number of stages that is worth a closer look, best first; none that the model finds worse than `boundMs`. */
+export function candidates(model: CostModel, kind: Kind, grid: Grid | null, boundMs = Infinity): Tail[] {
   const shapes = grid
     ? [{ stages: grid.stages, lanesMin: grid.lanes, lanesMax: grid.lanes }]
     : shapesOf(model, kind);
@@ -52,14 +58,21 @@ export function candidates(model: CostModel, kind: Kind, grid: Grid | null): Tai
     const known = found.get(tail.stages);
     if (!known || objectiveOf(tail) < objectiveOf(known)) found.set(tail.stages, tail);
   };
-  firstPlans(model, shapes, effort).forEach(({ shape, tail }, i) =>
-    keep(i < effort.improved ? improved(model, shape, tail, effort.changes) : tail),
+  const plans = firstPlans(model, shapes, effort, boundMs).map(({ shape, tail }, i) => ({
+    shape,
+    tail: i < effort.improved ? improved(model, shape, tail, effort.changes) : tail,
+  }));
+  plans.sort((a, b) => objectiveOf(a.tail) - objectiveOf(b.tail));
+  plans.forEach(({ shape, tail }, i) =>
+    keep(i < effort.shaken ? shaken(model, shape, tail, SHAKEN_CHANGES) : tail),
   );
-  const bestMs = () => Math.min(...[...found.values()].map(objectiveOf));
+  const bestMs = () => Math.min(boundMs, ...[...found.values()].map(objectiveOf));
   if (model.problem.workers.length <= SEARCHED_ROOM) {
     const crews = new AnyCrew(model);
+    const isDeep = productsOf(model) > SEARCHED_PRODUCTS;
+    const search = { tailsLeft: isDeep ? TAILS_MAX_DEEP : TAILS_MAX };
     for (const shape of shapes) {
-      const better = bestTail(model, shape, crews, { boundMs: bestMs(), tailsMax: TAILS_MAX });
+      const better = bestTail(model, shape, crews, { boundMs: bestMs(), effort: search });
       if (better) keep(better);
     }
   }
@@ -69,12 +82,12 @@ export function candidates(model: CostModel, kind: Kind, grid: Grid | null): Tai
 }
 
 function shapesOf(model: CostModel, kind: Kind): Shape[] {
-  const { workers, graph } = model.problem;
+  const { workers } = model.problem;
   const peers = workers.length;
   if (kind === 'alone') return [{ stages: 1, lanesMin: 1, lanesMax: 1 }];
   if (kind === 'horizontal') return peers < 2 ? [] : [{ stages: 1, lanesMin: 2, lanesMax: peers }];
   const lanesMin = kind === 'hybrid' ? 2 : 1;
-  const products = graph.nodes.filter((node) => node.kind === 'linear').length;
+  const products = productsOf(model);
   const shapes: Shape[] = [];
   for (let stages = 2; stages <= Math.min(products, Math.floor(peers / lanesMin)); stages++) {
     shapes.push({ stages, lanesMin, lanesMax: kind === 'hybrid' ? peers - lanesMin * (stages - 1) : 1 });
@@ -82,11 +95,15 @@ function shapesOf(model: CostModel, kind: Kind): Shape[] {
   return shapes;
 }
 
+const productsOf = ({ problem }: CostModel): number =>
+  problem.graph.nodes.filter(({ kind }) => kind === 'linear').length;
+
 /** From several beginnings for each shape, best first. */
 function firstPlans(
   model: CostModel,
   shapes: readonly Shape[],
   effort: Effort,
+  mostMs: number,
 ): { shape: Shape; tail: Tail }[] {
   const plans: { shape: Shape; tail: Tail }[] = [];
   let bestMs = Infinity;
@@ -94,7 +111,7 @@ function firstPlans(
   for (const shape of shapes) {
     failures++;
     for (const source of beginnings(model, shape)) {
-      const boundMs = bestMs * effort.promising;
+      const boundMs = Math.min(mostMs, bestMs * effort.promising);
       const tail = bestTail(model, shape, source, { boundMs, widthMax: FIRST_WIDTH });
       if (!tail) continue;
       plans.push({ shape, tail });
@@ -102,7 +119,7 @@ function firstPlans(
       bestMs = objectiveOf(tail);
       failures = 0;
     }
-    if (bestMs < Infinity && failures >= effort.patience) break;
+    if ((bestMs < Infinity || mostMs < Infinity) && failures >= effort.patience) break;
   }
   return plans.sort((a, b) => objectiveOf(a.tail) - objectiveOf(b.tail));
 }

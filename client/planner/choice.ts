@@ -1,8 +1,8 @@
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { Stage } from '../../shared/schema/plan.ts';
-import { partitionOf } from '../partition/partition.ts';
+import { partitionOf, type Partition } from '../partition/partition.ts';
 import { candidates, type Grid, type Kind } from './candidates.ts';
-import { CostModel, type Tail } from './cost-model.ts';
+import { CostModel, objectiveOf, type Tail } from './cost-model.ts';
 import { rebalanced } from './placement.ts';
 import { paceOf, stagesOf } from './predict.ts';
 import type { Problem } from './profile.ts';
@@ -11,13 +11,17 @@ import type { Problem } from './profile.ts';
 export interface Option {
   kind: Kind;
   stages: Stage[];
+  partition: Partition;
   stepMs: number;
+  stageMs: number[];
   /** Step time, and what traffic and risk are worth: less is better. */
   scoreMs: number;
 }
 
 /** Plans of each kind that are rehearsed before one is chosen. */
-const REHEARSED: Readonly<Record<Kind, number>> = { hybrid: 4, vertical: 2, horizontal: 2, alone: 1 };
+const REHEARSED: Readonly<Record<Kind, number>> = { hybrid: 3, vertical: 2, horizontal: 2, alone: 1 };
+/** A kind of plan is only looked at where the cost model finds it within this of the best of other kinds: it may err by so much. */
+const CLOSE = 1.3;
 /** `auto` takes a pure shape only where a hybrid would take more than this times as long. */
 const HYBRID_WORTH = 1.1;
 
@@ -25,7 +29,15 @@ const HYBRID_WORTH = 1.1;
 export function optionsFor(problem: Problem, { partition, grid }: RunConfig): Option[] {
   const model = new CostModel(problem);
   for (const wishes of wishesInTurn(problem, partition, grid)) {
-    const options = wishes.flatMap((wish) => rehearsed(model, wish.kind, wish.grid));
+    const options: Option[] = [];
+    let mostMs = Infinity;
+    for (const wish of wishes) {
+      const found = candidates(model, wish.kind, wish.grid, mostMs);
+      if (found.length > 0) mostMs = Math.min(mostMs, objectiveOf(found[0]) * CLOSE);
+      options.push(
+        ...found.slice(0, REHEARSED[wish.kind]).flatMap((tail) => rehearsed(model, wish.kind, tail)),
+      );
+    }
     if (options.length > 0) return options.sort((a, b) => a.scoreMs - b.scoreMs);
   }
   return [];
@@ -57,7 +69,7 @@ function wishesInTurn(
       counted(Math.min(workers.length, products), 'vertical', (stages) => ({ stages, lanes: 1 })),
     horizontal: () => counted(workers.length, 'horizontal', (lanes) => ({ stages: 1, lanes })),
   };
-  const shared = (['hybrid', 'vertical', 'horizontal'] as const).map(free);
+  const shared = (['hybrid', 'horizontal', 'vertical'] as const).map(free);
   // One device alone is no room: it is what is left.
   return [...asked[partition](), shared, [free('alone')]];
 }
@@ -67,22 +79,20 @@ export function kindOf({ stages, lanes }: Grid): Kind {
   return stages > 1 ? 'vertical' : 'alone';
 }
 
-function rehearsed(model: CostModel, kind: Kind, grid: Grid | null): Option[] {
-  return candidates(model, kind, grid)
-    .slice(0, REHEARSED[kind])
-    .map((tail) => {
-      const option = optionOf(model, kind, tail);
-      const other = rebalanced(model, tail);
-      const again = other === tail ? option : optionOf(model, kind, other);
-      return again.scoreMs < option.scoreMs ? again : option;
-    })
-    .filter(({ scoreMs }) => scoreMs < Infinity);
+/** The plan as it is, or with units by each stage's own speeds; none where parts find no link. */
+function rehearsed(model: CostModel, kind: Kind, tail: Tail): Option[] {
+  const option = optionOf(model, kind, tail);
+  const other = rebalanced(model, tail);
+  const again = other === tail ? option : optionOf(model, kind, other);
+  const better = again.scoreMs < option.scoreMs ? again : option;
+  return better.scoreMs < Infinity ? [better] : [];
 }
 
 function optionOf({ problem }: CostModel, kind: Kind, tail: Tail): Option {
   const stages = stagesOf(problem, tail);
-  const { stepMs } = paceOf(problem, partitionOf(problem.graph, stages), 2);
-  return { kind, stages, stepMs, scoreMs: stepMs + tail.extraMs };
+  const partition = partitionOf(problem.graph, stages);
+  const { stepMs, stageMs } = paceOf(problem, partition);
+  return { kind, stages, partition, stepMs, stageMs, scoreMs: stepMs + tail.extraMs };
 }
 
 /** The option that the run's rule takes: the best, but under `auto` a hybrid unless a pure shape is much faster. */

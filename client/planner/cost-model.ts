@@ -5,7 +5,8 @@ import { cutsOf } from './cuts.ts';
 import { oneLaneLayout, severalLaneLayouts, type StageLayout } from './layouts.ts';
 import { stageLoad, type StageLoad } from './loads.ts';
 import type { Problem } from './profile.ts';
-import { cappedCrew, hasRoom, stageCost, WIRE_SHARE, type StageCost } from './stage-cost.ts';
+import { stageCost, WIRE_SHARE, type StageCost } from './stage-cost.ts';
+import { fittedCrew, stageMemory, type StageMemory } from './stage-memory.ts';
 
 /** A layout by number. */
 export interface Laid extends StageLayout {
@@ -45,13 +46,16 @@ export class CostModel {
   readonly crews: Crews;
   /** A step with all work on all devices all the time. */
   readonly idealStepMs: number;
-  readonly #places: readonly number[];
+  /** Where stages may begin, in order. */
+  readonly places: readonly number[];
   readonly #laid: Laid[] = [];
   readonly #byEnd = new Map<string, Laid[]>();
   readonly #loads: StageLoad[] = [];
+  readonly #memories: StageMemory[] = [];
+  /** By layout, then by crew. */
+  readonly #costs: Map<number, StageCost>[] = [];
   /** By crew. */
   readonly #fitted: Map<number, Crew | null>[] = [];
-  readonly #costs: Map<number, StageCost>[] = [];
   readonly #crossings: Map<number, Crossing>[] = [];
 
   constructor(readonly problem: Problem) {
@@ -60,14 +64,14 @@ export class CostModel {
     const speed = workers.reduce((sum, worker) => sum + worker.speed, 0);
     this.idealStepMs = (microBatches * leastWork[graph.nodes.length]) / speed;
     const cuts = cutsOf(graph);
-    this.#places = [0, ...cuts.map(({ at }) => at)];
+    this.places = [0, ...cuts.map(({ at }) => at)];
     const starts = [{ at: 0, isAfterProduct: false }, ...cuts];
     const ends = [...cuts, { at: graph.nodes.length, isAfterProduct: false }];
     for (const start of starts) {
       if (start.isAfterProduct) continue;
       for (const end of ends) {
         if (end.at <= start.at || end.isAfterProduct) continue;
-        this.#add(oneLaneLayout(problem, start.at, end.at));
+        this.#add(oneLaneLayout(start.at, end.at));
       }
     }
     if (workers.length === 1) return;
@@ -79,7 +83,11 @@ export class CostModel {
     const isWhole = layout.start === 0 && layout.end === graph.nodes.length;
     const nodes = graph.nodes.slice(layout.start, layout.end);
     if (!isWhole && !nodes.some(({ kind }) => kind === 'linear')) return;
-    const laid: Laid = { ...layout, index: this.#laid.length, place: this.#places.indexOf(layout.start) };
+    const { start, end, isOneLane, entry, exit, exchangeCount, detail } = layout;
+    const place = this.places.indexOf(start);
+    const index = this.#laid.length;
+    // Written out, so that all have one shape.
+    const laid: Laid = { start, end, isOneLane, entry, exit, exchangeCount, detail, index, place };
     this.#laid.push(laid);
     const key = `${layout.end}/${layout.isOneLane}`;
     const known = this.#byEnd.get(key);
@@ -90,6 +98,11 @@ export class CostModel {
   /** Layouts of stages that end before node `end`. */
   layoutsTo(end: number, isOneLane: boolean): readonly Laid[] {
     return this.#byEnd.get(`${end}/${isOneLane}`) ?? [];
+  }
+
+  /** What the lanes of a layout hold, worked out once. */
+  memoryOf(layout: Laid): StageMemory {
+    return (this.#memories[layout.index] ??= stageMemory(this.problem, layout));
   }
 
   /** What a layout costs its lanes, worked out once. */
@@ -157,18 +170,16 @@ export class CostModel {
     const key = layout.index * 128 + inFlight;
     let fitted = known.get(key);
     if (fitted === undefined) {
-      const load = this.loadOf(layout);
-      const fits = hasRoom(problem, load, crew, inFlight);
-      fitted = fits ? crew : cappedCrew(problem, crews, load, crew, inFlight);
+      fitted = fittedCrew(problem, crews, this.memoryOf(layout), crew, inFlight);
       known.set(key, fitted);
     }
     return fitted;
   }
 
   #costOf(layout: Laid, crew: Crew): StageCost {
-    const known = (this.#costs[crew.id] ??= new Map<number, StageCost>());
-    let cost = known.get(layout.index);
-    if (!cost) known.set(layout.index, (cost = stageCost(this.problem, this.loadOf(layout), crew)));
+    const known = (this.#costs[layout.index] ??= new Map<number, StageCost>());
+    let cost = known.get(crew.id);
+    if (!cost) known.set(crew.id, (cost = stageCost(this.problem, this.loadOf(layout), crew)));
     return cost;
   }
 

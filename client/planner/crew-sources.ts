@@ -34,13 +34,22 @@ export class AnyCrew implements CrewSource {
 
 /** Runs of a given order of devices, `bundle` devices at a time: for large rooms. `used` counts bundles. */
 export class CrewsInOrder implements CrewSource {
+  readonly #known = new Map<number, { crew: Crew; used: number }[]>();
+
   constructor(
     private readonly model: CostModel,
     private readonly order: readonly number[],
     private readonly bundle = 1,
   ) {}
 
-  next(used: number, { lanesMin, lanesMax }: Shape, stagesLeft: number): { crew: Crew; used: number }[] {
+  next(used: number, shape: Shape, stagesLeft: number): readonly { crew: Crew; used: number }[] {
+    const key = used * 1024 + stagesLeft;
+    let crews = this.#known.get(key);
+    if (!crews) this.#known.set(key, (crews = this.#crews(used, shape, stagesLeft)));
+    return crews;
+  }
+
+  #crews(used: number, { lanesMin, lanesMax }: Shape, stagesLeft: number): { crew: Crew; used: number }[] {
     const { order, bundle } = this;
     const from = used * bundle;
     const most = Math.min(lanesMax, order.length - from - stagesLeft * lanesMin);
@@ -56,7 +65,7 @@ export class CrewsInOrder implements CrewSource {
   speedLeft(used: number): number {
     const { order, bundle, model } = this;
     let speed = 0;
-    for (const worker of order.slice(used * bundle)) speed += model.problem.workers[worker].speed;
+    for (let i = used * bundle; i < order.length; i++) speed += model.problem.workers[order[i]].speed;
     return speed;
   }
 }

@@ -30,24 +30,30 @@ export interface CrewLinks {
   wholeTrafficMs: number;
 }
 
+/** Rooms up to this size name a crew by one bit for each worker. */
+const BITS = 30;
+
+function bitsOf(lanes: readonly number[]): number {
+  let bits = 0;
+  for (const lane of lanes) bits |= 1 << lane;
+  return bits;
+}
+
 /** Makes crews and remembers them: a search asks for the same ones again and again. */
 export class Crews {
-  readonly #known = new Map<string, Crew>();
+  readonly #known = new Map<number | string, Crew>();
   #made = 0;
 
   constructor(private readonly problem: Problem) {}
 
   /** `lanes` by rank, ascending. Units go by measured speed, or to all alike. */
   of(lanes: readonly number[]): Crew {
-    const key = lanes.join();
+    const { workers, isEven } = this.problem;
+    const key = workers.length <= BITS ? bitsOf(lanes) : lanes.join();
     let crew = this.#known.get(key);
     if (!crew) {
-      const { workers, isEven } = this.problem;
-      crew = this.withShares(
-        lanes,
-        lanes.map((lane) => (isEven ? 1 : workers[lane].speed)),
-      );
-      this.#known.set(key, crew);
+      const weights = lanes.map((lane) => (isEven ? 1 : workers[lane].speed));
+      this.#known.set(key, (crew = this.withShares(lanes, weights)));
     }
     return crew;
   }
@@ -61,8 +67,8 @@ export class Crews {
 class MadeCrew implements Crew {
   readonly shares: readonly number[];
   readonly speed: number;
-  readonly #fractions: (readonly number[] | undefined)[] = [];
-  readonly #importance: (readonly number[] | undefined)[] = [];
+  readonly #fractions: (readonly number[] | undefined)[];
+  #importance: (readonly number[] | undefined)[] | null = null;
   #amongAll: CrewLinks | null = null;
   #withOwner: CrewLinks | null = null;
 
@@ -78,6 +84,7 @@ class MadeCrew implements Crew {
     for (const lane of lanes) speed += problem.workers[lane].speed;
     this.shares = weights.map((weight) => weight / all);
     this.speed = speed;
+    this.#fractions = new Array<undefined>(problem.unitCounts.length);
   }
 
   cutsOf(unitClass: number): readonly number[] {
@@ -89,20 +96,10 @@ class MadeCrew implements Crew {
   }
 
   importanceOf(unitClass: number): readonly number[] {
-    const { headCurves } = this.problem;
-    return (this.#importance[unitClass] ??= this.#importanceBy(headCurves[unitClass], unitClass));
-  }
-
-  #fractionsOf(units: number): readonly number[] {
-    const counts = countsBy(units, this.shares);
-    for (let k = 0; k < counts.length; k++) counts[k] /= units;
-    return counts;
-  }
-
-  #importanceBy(curve: Float64Array | null, unitClass: number): readonly number[] {
+    const curve = this.problem.headCurves[unitClass];
     if (!curve) return this.fractionsOf(unitClass);
-    const cuts = this.cutsOf(unitClass);
-    return this.lanes.map((_, k) => curve[cuts[k + 1]] - curve[cuts[k]]);
+    this.#importance ??= [];
+    return (this.#importance[unitClass] ??= this.#importanceBy(curve, this.cutsOf(unitClass)));
   }
 
   get amongAll(): CrewLinks {
@@ -111,6 +108,16 @@ class MadeCrew implements Crew {
 
   get withOwner(): CrewLinks {
     return (this.#withOwner ??= linksAmong(this.problem, this.lanes, this.shares, true));
+  }
+
+  #fractionsOf(units: number): readonly number[] {
+    const counts = countsBy(units, this.shares);
+    for (let k = 0; k < counts.length; k++) counts[k] /= units;
+    return counts;
+  }
+
+  #importanceBy(curve: Float64Array, cuts: readonly number[]): readonly number[] {
+    return this.lanes.map((_, k) => curve[cuts[k + 1]] - curve[cuts[k]]);
   }
 }
 

@@ -1,9 +1,9 @@
 import type { Split } from '../../shared/schema/plan.ts';
 import { tensorOf, widthOf, type Node } from '../model/graph.ts';
 import { isLocal, LAYOUTS, type Layout } from '../partition/layout.ts';
-import type { Spread } from '../partition/partition.ts';
 import { isAfterLastProduct, settledAs, splitOf, type Settled } from '../partition/stages.ts';
 import type { Cut } from './cuts.ts';
+import { LAYOUT_BITS, PREFERRED } from './holdings.ts';
 import type { Problem } from './profile.ts';
 
 /** Lanes of one stage exchange a tensor. */
@@ -24,25 +24,20 @@ export interface StageLayout {
   exit: Layout;
   exchangeCount: number;
   /** The rest of it, worked out when it is asked for: most layouts are dismissed before. */
-  detail(): LayoutDetail;
+  detail: () => LayoutDetail;
 }
 
 export interface LayoutDetail {
   splits: Split[];
   exchanges: Exchange[];
-  /** Tensors that lanes hold on the way. */
-  spreads: Spread[];
 }
 
 /** Everything on one lane. */
-export function oneLaneLayout({ graph }: Problem, start: number, end: number): StageLayout {
-  const detail = (): LayoutDetail => {
-    const nodes = graph.nodes.slice(start, end);
-    const tensors = new Set(nodes.flatMap(({ index, inputs }) => [...inputs, index]));
-    const spreads: Spread[] = [...tensors].map((tensor) => ({ tensor, layout: 'owner' }));
-    if (start === 0) spreads.push({ tensor: -1, layout: 'copies' });
-    return { splits: nodes.map(() => 'owner'), exchanges: [], spreads };
-  };
+export function oneLaneLayout(start: number, end: number): StageLayout {
+  const detail = (): LayoutDetail => ({
+    splits: Array.from({ length: end - start }, () => 'owner' as const),
+    exchanges: [],
+  });
   return { start, end, isOneLane: true, entry: 'owner', exit: 'owner', exchangeCount: 0, detail };
 }
 
@@ -65,8 +60,6 @@ interface Live {
   layouts: number;
   settled: Settled;
 }
-
-const BITS: Readonly<Record<Layout, number>> = { slices: 1, owner: 2, copies: 4, partial: 8 };
 
 const NONE: readonly Exchange[] = [];
 
@@ -112,7 +105,7 @@ const beginning = (entry: 'copies' | null, tensor: number, settled: Settled): Wa
   node: null,
   split: 'owner',
   entry,
-  live: [{ tensor, layouts: entry ? BITS[entry] : 0, settled }],
+  live: [{ tensor, layouts: entry ? LAYOUT_BITS[entry] : 0, settled }],
   exchanges: NONE,
   exchangeCount: 0,
   priceMs: 0,
@@ -128,18 +121,11 @@ function layoutOf(way: Way, start: number, end: number): StageLayout {
 function detailOf(last: Way, start: number, end: number): LayoutDetail {
   const splits = new Array<Split>(end - start);
   const exchanges: Exchange[] = [];
-  const spreads = new Map<number, Spread>();
-  const note = (tensor: number, layout: Layout) =>
-    spreads.set((tensor + 1) * 16 + BITS[layout], { tensor, layout });
-  if (start === 0) note(-1, 'copies');
   for (let way: Way | null = last; way?.node; way = way.before) {
-    const { node, split } = way;
-    splits[node.index - start] = split;
+    splits[way.node.index - start] = way.split;
     exchanges.push(...way.exchanges);
-    for (const input of node.inputs) note(input, LAYOUTS[split].reads);
-    note(node.index, LAYOUTS[split].writes);
   }
-  return { splits, exchanges, spreads: [...spreads.values()] };
+  return { splits, exchanges };
 }
 
 function splitsOf({ graph }: Problem, { live }: Way, node: Node): readonly Split[] {
@@ -161,24 +147,24 @@ function extend(problem: Problem, way: Way, node: Node, split: Split, lastReads:
   let exchanges = NONE;
   for (const known of way.live) {
     const { tensor, layouts, settled } = known;
-    const isNew = node.inputs.includes(tensor) && !(layouts & BITS[reads]);
+    const isNew = node.inputs.includes(tensor) && !(layouts & LAYOUT_BITS[reads]);
     if (isNew && entry === null) entry = reads;
-    else if (isNew && !(layouts & BITS.copies && isLocal('copies', reads))) {
-      const from = PREFERRED.find((layout) => layouts & BITS[layout])!;
+    else if (isNew && !(layouts & LAYOUT_BITS.copies && isLocal('copies', reads))) {
+      const from = PREFERRED.find((layout) => layouts & LAYOUT_BITS[layout])!;
       const width = widthOf(tensorOf(problem.graph, tensor));
       exchanges = [...exchanges, { from, to: reads, width }];
-      priceMs += priceOf(problem, width);
+      priceMs += priceOf(problem, width) * (reads === 'copies' ? COPIES_PRICE : 1);
     }
     if (lastReads[tensor + 1] <= node.index) continue;
-    live.push(isNew ? { tensor, layouts: layouts | BITS[reads], settled } : known);
+    live.push(isNew ? { tensor, layouts: layouts | LAYOUT_BITS[reads], settled } : known);
   }
-  live.push({ tensor: node.index, layouts: BITS[writes], settled: settledAs(split) });
+  live.push({ tensor: node.index, layouts: LAYOUT_BITS[writes], settled: settledAs(split) });
   const exchangeCount = way.exchangeCount + exchanges.length;
   return { before: way, node, split, entry, live, exchanges, exchangeCount, priceMs };
 }
 
-/** Where a tensor is taken from, as in `partitionOf`. */
-const PREFERRED = ['slices', 'owner', 'copies', 'partial'] as const;
+/** Where all else is equal, lanes complete their own slices: copies of everything take memory. */
+const COPIES_PRICE = 1.01;
 
 /** Of one exchange, there and back, on a typical link: every lane is told what the others have. */
 function priceOf({ typical, rows }: Problem, width: number): number {

@@ -1,5 +1,4 @@
-import { tensorOf, type Node } from '../model/graph.ts';
-import type { Layout } from '../partition/layout.ts';
+import type { Node } from '../model/graph.ts';
 import type { Split } from '../../shared/schema/plan.ts';
 import type { Exchange, StageLayout } from './layouts.ts';
 import type { Problem } from './profile.ts';
@@ -12,17 +11,12 @@ import type { Problem } from './profile.ts';
 export interface StageLoad {
   classes: readonly number[];
   /** [worker * slots + slot]. */
-  forwardMs: Float64Array;
-  backwardMs: Float64Array;
+  forwardMs: number[];
+  backwardMs: number[];
   /** Per slot: parameters with sums of gradients and optimizer state. */
-  stateBytes: Float64Array;
-  /** Per slot: tensors of one micro-batch. */
-  tensorBytes: Float64Array;
-  /** Per slot: the largest of them, and the largest parameter array. */
-  largestTensorBytes: Float64Array;
-  largestParameterBytes: Float64Array;
+  stateBytes: number[];
   /** Per slot: share of the model's operations. */
-  operations: Float64Array;
+  operations: number[];
   /** Exchanges that each lane takes part in with each other, and those with the owner alone. */
   amongAll: ExchangeLoad;
   withOwner: ExchangeLoad;
@@ -37,64 +31,56 @@ export interface ExchangeLoad {
 }
 
 /** In the place of a class. */
-const WHOLE = -1;
-const OWNER = -2;
+export const WHOLE = -1;
+export const OWNER = -2;
 
 export function stageLoad(problem: Problem, layout: StageLayout): StageLoad {
-  const { graph, workers, operations, classOfSpace } = problem;
+  const { graph, workers, operations } = problem;
   const { start } = layout;
-  const { splits, spreads, exchanges } = layout.detail();
-  const nodeClasses = splits.map((split, i) => nodeClass(classOfSpace, graph.nodes[start + i], split));
-  const spreadClasses = spreads.map(({ tensor, layout: lies }) =>
-    spreadClass(lies, classOfSpace[tensorOf(graph, tensor).space]),
-  );
-  const classes = [...new Set([...nodeClasses, ...spreadClasses])]
-    .filter((c) => c >= 0)
-    .sort((a, b) => a - b);
-  const slots = classes.length + 2;
-  const slotOf = (c: number) => (c >= 0 ? classes.indexOf(c) : slots - (c === WHOLE ? 2 : 1));
-  const load = {
-    classes,
-    forwardMs: new Float64Array(workers.length * slots),
-    backwardMs: new Float64Array(workers.length * slots),
-    stateBytes: new Float64Array(slots),
-    tensorBytes: new Float64Array(slots),
-    largestTensorBytes: new Float64Array(slots),
-    largestParameterBytes: new Float64Array(slots),
-    operations: new Float64Array(slots),
-    ...exchangeLoads(problem, exchanges),
+  const { splits, exchanges } = layout.detail();
+  const nodeClasses = splits.map((split, i) => nodeClass(problem, graph.nodes[start + i], split));
+  const slots = slotsOf(nodeClasses);
+  const { amongAll, withOwner } = exchangeLoads(problem, exchanges);
+  const load: StageLoad = {
+    classes: slots.classes,
+    forwardMs: zeros(workers.length * slots.count),
+    backwardMs: zeros(workers.length * slots.count),
+    stateBytes: zeros(slots.count),
+    operations: zeros(slots.count),
+    amongAll,
+    withOwner,
   };
   nodeClasses.forEach((c, i) => {
-    const slot = slotOf(c);
+    const slot = slots.of(c);
     const node = start + i;
-    for (let w = 0, at = slot; w < workers.length; w++, at += slots) {
+    for (let w = 0, at = slot; w < workers.length; w++, at += slots.count) {
       load.forwardMs[at] += workers[w].forwardMs[node];
       load.backwardMs[at] += workers[w].backwardMs[node];
     }
     load.stateBytes[slot] += problem.stateBytes[node];
     load.operations[slot] += operations[node + 1] - operations[node];
-    const largest = problem.largestParameterBytes[node];
-    load.largestParameterBytes[slot] = Math.max(load.largestParameterBytes[slot], largest);
-  });
-  spreadClasses.forEach((c, i) => {
-    const slot = slotOf(c);
-    const bytes = problem.tensorBytes[spreads[i].tensor + 1];
-    load.tensorBytes[slot] += bytes;
-    load.largestTensorBytes[slot] = Math.max(load.largestTensorBytes[slot], bytes);
   });
   return load;
 }
 
+/** Classes that are cut, each with a slot; the last two slots are for what is done whole, and by the owner. */
+export function slotsOf(used: readonly number[]): {
+  classes: number[];
+  count: number;
+  of(unitClass: number): number;
+} {
+  const classes = [...new Set(used)].filter((c) => c >= 0).sort((a, b) => a - b);
+  const count = classes.length + 2;
+  return { classes, count, of: (c) => (c >= 0 ? classes.indexOf(c) : count - (c === WHOLE ? 2 : 1)) };
+}
+
+export const zeros = (count: number): number[] => new Array<number>(count).fill(0);
+
 /** Whose units decide a lane's share of a node. */
-function nodeClass(classOfSpace: readonly number[], { input, output }: Node, split: Split): number {
+export function nodeClass({ classOfSpace }: Problem, { input, output }: Node, split: Split): number {
   if (split === 'owner') return OWNER;
   if (split === 'copies') return WHOLE;
   return classOfSpace[split === 'rows' ? input.space : output.space];
-}
-
-function spreadClass(layout: Layout, own: number): number {
-  if (layout === 'owner') return OWNER;
-  return layout === 'slices' ? own : WHOLE;
 }
 
 function exchangeLoads({ rows }: Problem, exchanges: readonly Exchange[]) {

@@ -1,53 +1,75 @@
-import { widthOf } from '../model/graph.ts';
+import { sizeOf, widthOf, type Node, type ParameterShape } from '../model/graph.ts';
 import type { LaneProgram } from '../partition/lane-program.ts';
 import type { BlockOp, Register } from '../ports/compute.ts';
-import type { Crew } from './crew.ts';
-import type { StageLoad } from './loads.ts';
-import { largestBytesOf, stateBytesOf } from './profile.ts';
+import { keptRegisters, laneScript } from './holdings.ts';
 
 /**
- * Tensors that a kernel may hold for a moment beyond what is kept, in units of the block's largest: a gradient in, a gradient out,
- * and for convolutions transposed copies of input and gradient.
+ * Upper bound of the tensor bytes of a block as it will be loaded: parameters with gradient sums and optimizer state; what micro-batches
+ * in flight keep; and what the hungriest op has besides for a moment. The engine takes 0.45 to 1 times as much.
  */
-const PASSING_TENSORS = 4;
-/** And the gradient of one whole parameter array before it is added to its sum. */
-const PASSING_PARAMETERS = 1;
-
-/** Upper bound of the tensor bytes of one lane of a stage, with `inFlight` micro-batches. */
-export function laneBytes(load: StageLoad, crew: Crew, lane: number, inFlight: number): number {
-  const { classes, stateBytes, tensorBytes, largestTensorBytes, largestParameterBytes } = load;
-  const whole = classes.length;
-  const slots = lane === 0 ? whole + 2 : whole + 1;
-  let bytes = 0;
-  let largestTensor = 0;
-  let largestParameter = 0;
-  for (let slot = 0; slot < slots; slot++) {
-    const share = slot < whole ? crew.fractionsOf(classes[slot])[lane] : 1;
-    bytes += share * (stateBytes[slot] + inFlight * tensorBytes[slot]);
-    largestTensor = Math.max(largestTensor, share * largestTensorBytes[slot]);
-    largestParameter = Math.max(largestParameter, share * largestParameterBytes[slot]);
-  }
-  return bytes + PASSING_TENSORS * largestTensor + PASSING_PARAMETERS * largestParameter;
-}
-
-/** The same of a block as it will be loaded: parameters, what its optimizer keeps, tensors in flight, and what passes. */
 export function blockBytes(
-  { registers, segments }: LaneProgram,
+  program: LaneProgram,
   optimizerArrays: number,
   rows: number,
   inFlight: number,
 ): number {
-  const tensorBytes = registers.map(
-    ({ shape, held }) => rows * heldShare(shape.units, held) * widthOf(shape) * 4,
-  );
-  const ops = segments.flatMap((segment) => segment.ops);
-  const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
-  const state = ops.map((op) => shareOf(op, registers) * stateBytesOf(op.parameters, optimizerArrays));
-  const parameters = ops.map((op) => shareOf(op, registers) * largestBytesOf(op.parameters));
-  const passing =
-    PASSING_TENSORS * Math.max(0, ...tensorBytes) + PASSING_PARAMETERS * Math.max(0, ...parameters);
-  return sum(state) + inFlight * sum(tensorBytes) + passing;
+  const { registers, segments } = program;
+  const bytesOf = (register: number) => {
+    const { shape, held } = registers[register];
+    return rows * heldShare(shape.units, held) * widthOf(shape) * 4;
+  };
+  let bytes = 0;
+  let passing = 0;
+  for (const op of segments.flatMap(({ ops }) => ops)) {
+    const share = shareOf(op, registers);
+    const { held } = registers[op.output];
+    bytes += share * stateBytesOf(op.parameters, optimizerArrays);
+    bytes += fixedBytes(op.op.kind, held[1] - held[0], bytesOf(op.output) / rows);
+    const inputBytes = op.inputs.reduce((sum, input) => sum + bytesOf(input), 0);
+    const own = share * largestBytesOf(op.parameters) + 2 * (inputBytes + bytesOf(op.output));
+    passing = Math.max(
+      passing,
+      own +
+        patchesBytes(
+          op.op,
+          registers[op.output].shape.outer,
+          inputBytes,
+          registers[op.inputs[0]].shape.outer,
+        ),
+    );
+  }
+  for (const [register, times] of keptRegisters(laneScript(program)))
+    bytes += inFlight * times * bytesOf(register);
+  return bytes + passing;
 }
+
+/** What an op has all the time besides its parameters: scores of units, and the places that dropout's masks are made from. */
+export const fixedBytes = (kind: BlockOp['op']['kind'], units: number, outputBytesOfSample: number): number =>
+  4 * units + (kind === 'dropout' ? outputBytesOfSample : 0);
+
+/** What a convolution's windows see, taken out one by one, or its gradient; for each sample, what one window by itself is worth. */
+export function patchesBytes(
+  op: BlockOp['op'],
+  places: number,
+  inputBytes: number,
+  inputPlaces: number,
+): number {
+  if (op.kind === 'depthwiseConv2d')
+    return sizeOf(op.kernelSize) * op.multiplier * (inputBytes / inputPlaces);
+  if (op.kind !== 'conv2d') return 0;
+  const isPointwise = sizeOf(op.kernelSize) * sizeOf(op.strides) === 1;
+  return isPointwise ? 0 : (inputBytes / inputPlaces) * places * sizeOf(op.kernelSize);
+}
+
+/** Bytes of parameters over all units, each with a gradient sum and what the optimizer keeps of it; statistics are followed by a copy. */
+export const stateBytesOf = (parameters: readonly ParameterShape[], optimizerArrays: number): number =>
+  parameters.reduce(
+    (sum, { shape, trainable }) => sum + sizeOf(shape) * 4 * (trainable ? 2 + optimizerArrays : 2),
+    0,
+  );
+
+export const largestBytesOf = (parameters: readonly ParameterShape[]): number =>
+  parameters.reduce((largest, { shape }) => Math.max(largest, sizeOf(shape) * 4), 0);
 
 /** A product has the entries of its units in both registers; of everything else, units before and after are the same. */
 export function shareOf({ op, inputs, output }: BlockOp, registers: readonly Register[]): number {
@@ -57,3 +79,7 @@ export function shareOf({ op, inputs, output }: BlockOp, registers: readonly Reg
 }
 
 const heldShare = (units: number, [start, end]: readonly [number, number]): number => (end - start) / units;
+
+/** Bytes of what windows see of a node's whole input. */
+export const patchesOfNode = ({ op, input, output }: Node, rows: number): number =>
+  patchesBytes(op, output.outer, rows * widthOf(input) * 4, input.outer);

@@ -1,6 +1,6 @@
 import { candidates, type Kind } from './candidates.ts';
 import { CostModel, type Tail } from './cost-model.ts';
-import { laneBytes } from './memory.ts';
+import { laneBytes } from './stage-memory.ts';
 import type { Problem } from './profile.ts';
 
 /** A lane that has too little memory for its part of a plan. */
@@ -49,7 +49,7 @@ function lackOf({ workers, graph, microBatches }: Problem, model: CostModel, tai
     const inFlight = Math.min(microBatches, at.stages + (at.next || layout.exchangeCount > 0 ? 1 : 0));
     const layers = [...new Set(graph.nodes.slice(layout.start, layout.end).map(({ layer }) => layer))];
     crew.lanes.forEach((worker, lane) => {
-      const bytes = laneBytes(model.loadOf(layout), crew, lane, inFlight);
+      const bytes = laneBytes(model.memoryOf(layout), crew, lane, inFlight);
       needed += bytes;
       const lack = bytes - workers[worker].memoryBytes;
       if (lack > 0) shortages.push({ bytes: lack, layers });

@@ -15,6 +15,9 @@ interface Arrangement {
 /** What counts as better: less would only be rounding. */
 const BETTER = 1 - 1e-6;
 
+/** Tails kept after each stage while crews that stay are cut anew. */
+const RECUT_WIDTH = 8;
+
 /**
  * Improves a plan by swapping two workers, or moving one, between stages or from and to standby, as long as that helps; then cuts anew
  * for the crews that this gave, and begins again. Tries at most `trials` changes.
@@ -24,10 +27,55 @@ export function improved(model: CostModel, shape: Shape, tail: Tail, trials: num
   for (;;) {
     climber.climb();
     const boundMs = objectiveOf(climber.best) * BETTER;
-    const recut = bestTail(model, shape, new SameCrews(model, crewsOf(climber.best)), { boundMs });
+    const recut = bestTail(model, shape, new SameCrews(model, crewsOf(climber.best)), {
+      boundMs,
+      widthMax: RECUT_WIDTH,
+    });
     if (recut) climber.best = recut;
     if (!recut || climber.trials <= 0) return climber.best;
   }
+}
+
+/**
+ * Tries to leave a plan that no single change improves: shifts one cut, though that be worse, and improves what comes of it. A better
+ * plan is taken at once, and shaken in turn.
+ */
+export function shaken(model: CostModel, shape: Shape, tail: Tail, trials: number): Tail {
+  for (let stage = 0; stage < shape.stages - 1; stage++) {
+    for (const shift of SHIFTS) {
+      const other = shifted(model, tail, stage, shift);
+      const better = other && improved(model, shape, other, trials);
+      if (better && objectiveOf(better) < objectiveOf(tail) * BETTER)
+        return shaken(model, shape, better, trials);
+    }
+  }
+  return tail;
+}
+
+/** How far cuts are shifted, in places: a layer has two, before it and after its product. */
+const SHIFTS = [-2, 2, -4, 4];
+
+/** The same plan with another cut after a stage, laid in the best way; null where there is no such cut. */
+function shifted(model: CostModel, tail: Tail, stage: number, shift: number): Tail | null {
+  const { tails } = arrangementOf(model, tail);
+  const [before, after] = [tails[stage], tails[stage + 1]];
+  const at = model.places[after.layout.place + shift] as number | undefined;
+  if (at === undefined || at <= before.layout.start || at >= after.layout.end) return null;
+  let best: Tail | null = null;
+  const { isOneLane, start } = before.layout;
+  for (const second of model.layoutsTo(after.layout.end, isOneLane)) {
+    if (second.start !== at) continue;
+    const next = model.prepend(second, after.crew, after.next);
+    if (!next) continue;
+    for (const first of model.layoutsTo(at, isOneLane)) {
+      let changed = first.start === start ? model.prepend(first, before.crew, next) : null;
+      for (let s = stage - 1; s >= 0 && changed; s--) {
+        changed = model.prepend(tails[s].layout, tails[s].crew, changed);
+      }
+      if (changed && (!best || objectiveOf(changed) < objectiveOf(best))) best = changed;
+    }
+  }
+  return best;
 }
 
 class Climber {
@@ -71,20 +119,30 @@ class Climber {
     const standby = groups.length - 1;
     const mayGo = from === standby || groups[from].length > this.shape.lanesMin;
     const mayCome = to === standby || groups[to].length < this.shape.lanesMax;
-    if (from === to || !mayGo || !mayCome) return;
+    if (from === to || !mayGo || !mayCome || !this.#mayLose(from, worker, null)) return;
     this.#try(from, without(groups[from], worker), to, including(groups[to], worker));
   }
 
   #swap(x: number, y: number): void {
     const { groups, groupOf } = this.#now;
     const [a, b] = [groupOf[x], groupOf[y]];
-    if (a !== b) this.#try(a, including(without(groups[a], x), y), b, including(without(groups[b], y), x));
+    if (a === b || !this.#mayLose(a, x, y) || !this.#mayLose(b, y, x)) return;
+    this.#try(a, including(without(groups[a], x), y), b, including(without(groups[b], y), x));
+  }
+
+  /** False where a stage alone would take longer than a step may, with one worker less, or another one for it. */
+  #mayLose(group: number, worker: number, other: number | null): boolean {
+    const tail = this.#now.tails.at(group);
+    if (!tail) return true;
+    const { leastWork, microBatches, workers } = this.model.problem;
+    const speed = tail.crew.speed - workers[worker].speed + (other === null ? 0 : workers[other].speed);
+    const work = leastWork[tail.layout.end] - leastWork[tail.layout.start];
+    return microBatches * work < objectiveOf(this.#best) * speed;
   }
 
   #try(a: number, groupA: readonly number[], b: number, groupB: readonly number[]): void {
     const { groups, tails } = this.#now;
     const bound = objectiveOf(this.#best) * BETTER;
-    if (!this.#mayBeat(bound, a, groupA) || !this.#mayBeat(bound, b, groupB)) return;
     this.trials--;
     // Stages behind both stay as they are.
     let s = tails.length - 1;
@@ -96,17 +154,6 @@ class Climber {
       if (!tail) return;
     }
     this.best = tail!;
-  }
-
-  /** False where a changed crew alone would take longer than a step may. */
-  #mayBeat(boundMs: number, group: number, lanes: readonly number[]): boolean {
-    const { leastWork, microBatches, workers } = this.model.problem;
-    const tail = this.#now.tails.at(group);
-    if (!tail) return true;
-    let speed = 0;
-    for (const lane of lanes) speed += workers[lane].speed;
-    const work = leastWork[tail.layout.end] - leastWork[tail.layout.start];
-    return microBatches * work < boundMs * speed;
   }
 }
 

@@ -1,11 +1,10 @@
 import type { PeerId } from '../../shared/ids.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { Plan, Source, Term } from '../../shared/schema/plan.ts';
-import { partitionOf } from '../partition/partition.ts';
 import { chosenFrom, optionsFor } from './choice.ts';
 import { ordersOf, type UnitScores } from './importance.ts';
 import type { PlannerLink } from './links.ts';
-import { predict } from './predict.ts';
+import { memoryOf } from './predict.ts';
 import { problemOf, type Device } from './profile.ts';
 import { whyChosen, whyNone } from './why.ts';
 
@@ -38,8 +37,7 @@ export function makePlan(request: PlanRequest): Plan {
   const options = optionsFor(problem, config);
   if (options.length === 0) throw new Error(whyNone(problem, config));
   const chosen = chosenFrom(options, config.partition);
-  const { stages } = chosen;
-  const { stepMs, stageMs, memoryBytes } = predict(problem, partitionOf(problem.graph, stages));
+  const { stages, partition, stepMs, stageMs } = chosen;
   const holding = new Set(stages.flatMap(({ lanes }) => lanes));
   return {
     term: request.term,
@@ -55,7 +53,7 @@ export function makePlan(request: PlanRequest): Plan {
     predicted: {
       stepMs: Math.min(stepMs, 1e9),
       stageMs: stageMs.map((ms) => Math.min(ms, 1e9)),
-      memoryBytes,
+      memoryBytes: memoryOf(problem, partition),
       why: whyChosen(problem, chosen, options, config),
     },
   };

@@ -10,7 +10,7 @@ import type { PlannerLink } from './links.ts';
 import { blockBytes } from './memory.ts';
 import { problemOf, type Device, type Problem } from './profile.ts';
 import { rehearse } from './rehearsal.ts';
-import { boundaryBytes } from './traffic.ts';
+import { boundaryBytes } from '../partition/traffic.ts';
 
 export interface Prediction {
   stepMs: number;
@@ -33,38 +33,45 @@ export function predictStep(
 }
 
 export function predict(problem: Problem, partition: Partition): Prediction {
-  const { rows, microBatches, optimizerArrays } = problem;
+  const { rows } = problem;
   return {
-    ...paceOf(problem, partition, 3),
-    memoryBytes: partition.stages.map(({ lanes }, stage) => {
-      const inFlight = inFlightMax(partition, stage, microBatches);
-      return lanes.map((_, lane) =>
-        blockBytes(programOf(partition, stage, lane), optimizerArrays, rows, inFlight),
-      );
-    }),
-    boundaryBytes: boundaryBytes(partition, rows),
+    ...paceOf(problem, partition),
+    memoryBytes: memoryOf(problem, partition),
+    boundaryBytes: partition.boundaries.map(({ index }) => boundaryBytes(partition, index, rows)),
   };
 }
 
-/** More micro-batches than these only add as much time each as the last ones did. */
-const MICRO_BATCHES_PLAYED = 12;
+/** Upper bound of the tensor bytes of each block, stage by stage, lane by lane. */
+export function memoryOf({ rows, microBatches, optimizerArrays }: Problem, partition: Partition): number[][] {
+  return partition.stages.map(({ lanes }, stage) => {
+    const inFlight = inFlightMax(partition, stage, microBatches);
+    return lanes.map((_, lane) =>
+      blockBytes(programOf(partition, stage, lane), optimizerArrays, rows, inFlight),
+    );
+  });
+}
 
-/** Step time and busy times; `steps` played, two for comparing plans. */
+/** More micro-batches than these only add as much time each as the last ones did. */
+const MICRO_BATCHES_PLAYED = 16;
+
+/** Step time and busy times, by the last of so many steps: from the third on they are all alike. */
 export function paceOf(
   problem: Problem,
   partition: Partition,
-  steps: number,
+  steps = 3,
 ): Pick<Prediction, 'stepMs' | 'stageMs'> {
   const { workers, microBatches } = problem;
   const workerOf = new Map<PeerId, number>(workers.map(({ peer }, i) => [peer, i]));
   const stranger = partition.stages.flatMap(({ lanes }) => lanes).find((peer) => !workerOf.has(peer));
   if (stranger !== undefined) throw new Error(`There is no measured device ${stranger}.`);
   const play = (count: number) => rehearse(partition, problem, workerOf, { steps, microBatches: count });
-  const most = Math.max(MICRO_BATCHES_PLAYED, partition.stages.length + 4);
+  // Micro-batches go in rounds of as many as the first stage may have in flight.
+  const round = inFlightMax(partition, 0, microBatches);
+  const most = Math.max(MICRO_BATCHES_PLAYED, 3 * round);
   if (microBatches <= most) return play(microBatches);
-  const [fewer, all] = [play(most - 4), play(most)];
+  const [fewer, all] = [play(most - round), play(most)];
   return {
-    stepMs: all.stepMs + ((microBatches - most) / 4) * (all.stepMs - fewer.stepMs),
+    stepMs: all.stepMs + ((microBatches - most) / round) * (all.stepMs - fewer.stepMs),
     stageMs: all.stageMs.map((ms) => (ms * microBatches) / most),
   };
 }

@@ -1,7 +1,8 @@
 import type { PeerId } from '../../shared/ids.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
-import { modelGraph, sizeOf, widthOf, type ModelGraph, type ParameterShape } from '../model/graph.ts';
+import { modelGraph, widthOf, type ModelGraph } from '../model/graph.ts';
 import { headCurves, type UnitScores } from './importance.ts';
+import { largestBytesOf, patchesOfNode, stateBytesOf } from './memory.ts';
 import { LinkTable, meanOf, type PlannerLink } from './links.ts';
 
 /** A peer as it was measured. */
@@ -57,6 +58,8 @@ export interface Problem {
   /** Per node: parameters over all units with sums of gradients and optimizer state, and the largest parameter alone. */
   stateBytes: Float64Array;
   largestParameterBytes: Float64Array;
+  /** Per node: what windows see of its input, one micro-batch. */
+  patchesBytes: Float64Array;
   /** Per tensor (from -1, so one further on), one micro-batch. */
   tensorBytes: Float64Array;
   /** For each of them: share of the importance that the first n units have together; null where it is equal. */
@@ -105,6 +108,7 @@ export function problemOf(
     classOfSpace: graph.spaces.map(({ units }) => unitCounts.indexOf(units)),
     stateBytes: Float64Array.from(nodes, ({ parameters }) => stateBytesOf(parameters, optimizerArrays)),
     largestParameterBytes: Float64Array.from(nodes, ({ parameters }) => largestBytesOf(parameters)),
+    patchesBytes: Float64Array.from(nodes, (node) => patchesOfNode(node, rows)),
     tensorBytes: Float64Array.from(
       [graph.input, ...nodes.map(({ output }) => output)],
       (tensor) => rows * widthOf(tensor) * 4,
@@ -112,16 +116,6 @@ export function problemOf(
     headCurves: headCurves(graph, unitCounts, importance),
   };
 }
-
-/** Bytes of parameters over all units, each with a gradient sum and what the optimizer keeps of it. */
-export const stateBytesOf = (parameters: readonly ParameterShape[], optimizerArrays: number): number =>
-  parameters.reduce(
-    (sum, { shape, trainable }) => sum + sizeOf(shape) * 4 * (trainable ? 2 + optimizerArrays : 1),
-    0,
-  );
-
-export const largestBytesOf = (parameters: readonly ParameterShape[]): number =>
-  parameters.reduce((largest, { shape }) => Math.max(largest, sizeOf(shape) * 4), 0);
 
 function workerOf(graph: ModelGraph, device: Device, loss: number): Worker {
   const { layerCosts, memoryBytes, peer, steadiness, taskMs } = device;

@@ -1,6 +1,7 @@
 import type { Partition } from '../partition/partition.ts';
 import { nextTask } from '../pipeline/schedule.ts';
-import { actorsOf, type Actor, type Inlet, type Play, type Way } from './actors.ts';
+import { actorsOf, type Actor, type Way } from './actors.ts';
+import { Arrivals, type Inlet } from './arrivals.ts';
 import { EventQueue } from './event-queue.ts';
 import type { Problem } from './profile.ts';
 
@@ -9,6 +10,12 @@ export interface Rehearsed {
   stepMs: number;
   /** Busy time in one step of each stage's busiest lane. */
   stageMs: number[];
+}
+
+/** How much is played. */
+export interface Play {
+  steps: number;
+  microBatches: number;
 }
 
 /** A task ends, or something is all there. */
@@ -29,9 +36,10 @@ export function rehearse(
   workerOf: ReadonlyMap<string, number>,
   play: Play,
 ): Rehearsed {
-  const actors = actorsOf(partition, problem, workerOf, play);
-  const ends = new Rehearsal(actors.flat(), headOf(partition, actors), problem, play).ends();
-  const { steps } = play;
+  const { steps, microBatches } = play;
+  const arrivals = new Arrivals(steps * microBatches);
+  const actors = actorsOf(partition, problem, workerOf, microBatches, arrivals);
+  const ends = new Rehearsal(actors.flat(), headOf(partition, actors), problem, play, arrivals).ends();
   const isOver = ends.length === steps;
   return {
     stepMs: isOver ? ends[steps - 1] - ends[steps - 2] : Infinity,
@@ -55,6 +63,7 @@ class Rehearsal {
     private readonly head: Actor,
     { workers }: Problem,
     private readonly play: Play,
+    private readonly arrivals: Arrivals,
   ) {
     this.#linkFreeMs = new Float64Array(workers.length ** 2);
   }
@@ -67,7 +76,7 @@ class Rehearsal {
       if (!event) break;
       this.#nowMs = event.ms;
       const { actor, arrival } = event.what;
-      if (arrival) arrival.inlet.isReady[arrival.item] = 1;
+      if (arrival) this.arrivals.arrive(arrival.inlet, arrival.item);
       else this.#finish(actor);
       if (!actor.task) this.#goOn(actor);
     }
@@ -110,10 +119,8 @@ class Rehearsal {
       this.#linkFreeMs[link] = Math.max(this.#linkFreeMs[link], this.#nowMs) + sendMs;
       arrivalMs = this.#linkFreeMs[link] + latencyMs;
     }
-    inlet.readyMs[item] = Math.max(inlet.readyMs[item], arrivalMs);
-    const isWhole = --inlet.missing[item] === 0;
-    const { actor, readyMs } = inlet;
-    if (isWhole && readyMs[item] < Infinity)
-      this.#events.add(readyMs[item], { actor, arrival: { inlet, item } });
+    const wholeMs = this.arrivals.send(inlet, item, arrivalMs);
+    if (wholeMs === null || wholeMs === Infinity) return;
+    this.#events.add(wholeMs, { actor: inlet.actor, arrival: { inlet, item } });
   }
 }

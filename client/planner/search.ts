@@ -29,8 +29,8 @@ export interface SearchLimits {
   boundMs?: number;
   /** Tails kept after each stage; fewer are faster and may miss the best plan. */
   widthMax?: number;
-  /** Tails looked at in all, then the best plan so far must do. */
-  tailsMax?: number;
+  /** Tails to be looked at, by one search or several; then the best plan so far must do. */
+  effort?: { tailsLeft: number };
 }
 
 /** Equal to the last digits counts as equal: then the first one found stays. */
@@ -46,12 +46,11 @@ export function bestTail(
   model: CostModel,
   shape: Shape,
   source: CrewSource,
-  { boundMs = Infinity, widthMax = Infinity, tailsMax = Infinity }: SearchLimits = {},
+  { boundMs = Infinity, widthMax = Infinity, effort = { tailsLeft: Infinity } }: SearchLimits = {},
 ): Tail | null {
   const { graph, leastWork, microBatches } = model.problem;
   let best: Tail | null = null;
   let bound = boundMs * EQUAL;
-  let left = tailsMax;
   let level: (Label | null)[] = [null];
   for (let stagesLeft = shape.stages - 1; stagesLeft >= 0; stagesLeft--) {
     const fronts = new Map<number, Label[]>();
@@ -70,7 +69,7 @@ export function bestTail(
             (next?.spanMs ?? 0) + passMs + restMs,
           );
           if (leastMs + (next?.extraMs ?? 0) >= bound) continue;
-          if (left-- <= 0) return best;
+          if (effort.tailsLeft-- <= 0) return best;
           const tail = model.prepend(layout, crew, next, bound - restMs);
           if (!tail) continue;
           if (stagesLeft === 0) {

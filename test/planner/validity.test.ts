@@ -7,7 +7,7 @@ import { programOf } from '../../client/partition/exchange.ts';
 import { partitionOf } from '../../client/partition/partition.ts';
 import { CostModel, type Tail } from '../../client/planner/cost-model.ts';
 import { candidates, type Kind } from '../../client/planner/candidates.ts';
-import { laneBytes } from '../../client/planner/memory.ts';
+import { laneBytes } from '../../client/planner/stage-memory.ts';
 import { makePlan } from '../../client/planner/plan.ts';
 import { predict, stagesOf } from '../../client/planner/predict.ts';
 import { problemOf } from '../../client/planner/profile.ts';
@@ -98,7 +98,7 @@ describe('what a plan costs', () => {
           assert.equal(layout.exchangeCount, inner.length, 'exchanges');
           const inFlight = inFlightMax(partition, stage, problem.microBatches);
           crew.lanes.forEach((_, lane) => {
-            const bound = laneBytes(model.loadOf(layout), crew, lane, inFlight);
+            const bound = laneBytes(model.memoryOf(layout), crew, lane, inFlight);
             assert.ok(bound >= memoryBytes[stage][lane] * (1 - 1e-9), 'memory');
           });
           const busyMs = model.busyMsOf(layout, crew) * problem.microBatches;

@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { modelGraph } from '../../client/model/graph.ts';
+import { partitionOf } from '../../client/partition/partition.ts';
+import { oneLaneStage } from '../../client/partition/stages.ts';
+import { makePlan } from '../../client/planner/plan.ts';
+import { paceOf, predictStep } from '../../client/planner/predict.ts';
+import { problemOf } from '../../client/planner/profile.ts';
+import { rehearse } from '../../client/planner/rehearsal.ts';
+import { boundaryBytes, partBytes } from '../../client/partition/traffic.ts';
+import type { ModelSpec } from '../../shared/model.ts';
+import type { Stage } from '../../shared/schema/plan.ts';
+import { lanesStage } from '../support/plans.ts';
+import { dense, model as modelOf } from '../support/specs.ts';
+import { requestOf } from './requests.ts';
+import { idOf, linksOf, roomOf, unevenRoom, type LinkShape, type Room } from './rooms.ts';
+
+/** Four layers of equal size, 10 ms forward and 10 ms backward each on every device. */
+const four: ModelSpec = modelOf(
+  [64],
+  ['a', 'b', 'c', 'd'].map((name) => dense(name, 64, { useBias: false })),
+);
+
+function roomOfFour(peers: number, microBatches: number, link: LinkShape = {}): Room {
+  const room = roomOf(
+    { model: four, microBatches, batch: 16 * microBatches },
+    Array.from({ length: peers }, () => 40),
+  );
+  return { ...room, links: linksOf(peers, () => link) };
+}
+
+const NO_TIME: LinkShape = { rttMs: 0, goodput: 1e15 };
+
+function stepMs({ config, devices, links }: Room, stages: Stage[]): number {
+  return predictStep(partitionOf(modelGraph(config.model), stages), devices, links, config).stepMs;
+}
+
+const close = (actual: number, expected: number, tolerance = 1e-6) =>
+  assert.ok(Math.abs(actual - expected) <= tolerance * expected, `${actual} instead of ${expected}`);
+
+/** One layer each. */
+const pipeline = [0, 1, 2, 3].map((i) => oneLaneStage([i, i + 1], idOf(i)));
+
+describe('the predicted step', () => {
+  it('of one device is its tasks, one after the other', () => {
+    const room = roomOfFour(1, 4);
+    room.devices[0].taskMs = 3;
+    close(stepMs(room, [oneLaneStage([0, 4], idOf(0))]), 4 * (40 + 40 + 2 * 3));
+  });
+
+  it('of four equal stages has a bubble of three slots', () => {
+    for (const m of [1, 2, 4, 8]) close(stepMs(roomOfFour(4, m, NO_TIME), pipeline), (m + 3) * 20);
+  });
+
+  it('has the links in it, there and back', () => {
+    const { rttMs, goodput } = { rttMs: 30, goodput: 1e6 };
+    // 16 rows of 64 numbers, in one frame.
+    const hopMs = rttMs / 2 + (16 * 64 * 4 + 40) / (goodput / 1000);
+    close(stepMs(roomOfFour(4, 1, { rttMs, goodput }), pipeline), 4 * 20 + 2 * 3 * hopMs);
+  });
+
+  it('is bound by what may be in flight where links are slow', () => {
+    const bytes = 16 * 64 * 4 + 40;
+    // 50 ms for a part, while a stage needs 20 ms for both passes: a round trip of 380 ms, and at most five of sixteen at once.
+    const room = roomOfFour(4, 16, { rttMs: 0, goodput: (bytes / 50) * 1000 });
+    close(stepMs(room, pipeline), Math.ceil(16 / 5) * (4 * 20 + 6 * 50), 0.01);
+  });
+
+  it('is bound by a link that cannot keep up', () => {
+    const bytes = 16 * 64 * 4 + 40;
+    const room = roomOfFour(2, 16, { rttMs: 0, goodput: (bytes / 100) * 1000 });
+    const halves = [oneLaneStage([0, 2], idOf(0)), oneLaneStage([2, 4], idOf(1))];
+    // Sixteen parts of 100 ms one after the other, and the way of the first there and of the last back.
+    close(stepMs(room, halves), 16 * 100 + 20 + 20 + 20 + 100 + 20, 0.02);
+  });
+
+  it('of lanes is as much shorter as they are many, but for their exchanges', () => {
+    const whole = [lanesStage(four, [0, 4], [0, 1, 2, 3].map(idOf), [1, 1, 1, 1])];
+    // The last product ends the model, so it is the owner's: three layers in four parts, and one whole.
+    whole[0].splits[3] = 'owner';
+    const owner = 2 * 10;
+    const shared = (2 * 30) / 4;
+    close(stepMs(roomOfFour(4, 1, NO_TIME), whole), owner + shared);
+    assert.ok(stepMs(roomOfFour(4, 1, { rttMs: 20, goodput: 1e9 }), whole) > owner + shared + 4 * 10);
+  });
+
+  it('is the same in the third step as in the tenth', () => {
+    for (const choices of [
+      { grid: { stages: 2, lanes: 3 } },
+      { grid: { stages: 3, lanes: 2 } },
+      { grid: { stages: 1, lanes: 6 } },
+    ]) {
+      const { config, devices, links } = unevenRoom({ model: 'cnn', ...choices }, 6, 4);
+      const { stages } = makePlan(requestOf({ config, devices, links }));
+      const problem = problemOf(config, devices, links, []);
+      const partition = partitionOf(problem.graph, stages);
+      const of = (steps: number) => paceOf(problem, partition, steps).stepMs;
+      close(of(10), of(3), 1e-3);
+      close(of(2), of(3), 0.01);
+    }
+  });
+
+  it('of many micro-batches is that of some, and so much more for each', () => {
+    const { config, devices, links } = unevenRoom(
+      { model: 'mlp', microBatches: 32, grid: { stages: 2, lanes: 2 } },
+      4,
+      9,
+    );
+    const { stages } = makePlan(requestOf({ config, devices, links }));
+    const problem = problemOf(config, devices, links, []);
+    const partition = partitionOf(problem.graph, stages);
+    const workerOf = new Map(problem.workers.map(({ peer }, i) => [peer, i]));
+    const played = rehearse(partition, problem, workerOf, { steps: 3, microBatches: 32 });
+    const predicted = paceOf(problem, partition, 3);
+    close(predicted.stepMs, played.stepMs, 0.02);
+    predicted.stageMs.forEach((ms, stage) => close(ms, played.stageMs[stage]));
+  });
+
+  it('has no end where a part has no link', () => {
+    const room = roomOfFour(4, 1);
+    room.links = room.links.filter(({ a, b }) => !(a === idOf(1) && b === idOf(2)));
+    assert.equal(stepMs(room, pipeline), Infinity);
+  });
+});
+
+describe('bytes at a boundary, of d = 64 numbers, b = 16 rows, 4 bytes each', () => {
+  const whole = 16 * 64 * 4;
+  const bytesOf = (stages: Stage[]) => {
+    const partition = partitionOf(modelGraph(four), stages);
+    return partition.boundaries.map(({ index }) => boundaryBytes(partition, index, 16));
+  };
+  const lanes = (from: number, count: number) => Array.from({ length: count }, (_, i) => idOf(from + i));
+  const ones = (count: number) => Array.from({ length: count }, () => 1);
+  const tail = (from: number, peer: number) => oneLaneStage([from, 4], idOf(peer));
+
+  it('are d b c with a header for each frame', () => {
+    assert.equal(partBytes(16 * 64), whole + 40);
+    assert.equal(partBytes(4086), 16 * 1024);
+    assert.equal(partBytes(4087), 16 * 1024 + 4 + 40);
+  });
+
+  it('of a gather go to each lane that follows', () => {
+    const stages = [
+      lanesStage(four, [0, 1], lanes(0, 2), ones(2)),
+      lanesStage(four, [1, 2], lanes(2, 3), ones(3)),
+      tail(2, 5),
+    ];
+    const [gather, toOne] = bytesOf(stages);
+    assert.equal(gather, 3 * whole + 2 * 3 * 40);
+    assert.equal(toOne, whole + 3 * 40);
+  });
+
+  it('of sums go once for each lane before', () => {
+    // Columns then rows: what is left are three summands of everything.
+    const stages = [lanesStage(four, [0, 2], lanes(0, 3), ones(3)), tail(2, 3)];
+    assert.deepEqual(bytesOf(stages), [3 * whole + 3 * 40]);
+  });
+
+  it('inside a stage leave out what stays where it is', () => {
+    // Columns, rows, columns: the sums are completed at every lane.
+    const stages = [lanesStage(four, [0, 3], lanes(0, 3), ones(3)), tail(3, 3)];
+    const [inner] = bytesOf(stages);
+    assert.equal(inner, 3 * 2 * whole + 3 * 2 * 40);
+  });
+
+  it('of slices go to those who have them: no factor for lanes', () => {
+    const rows = lanesStage(four, [1, 2], lanes(2, 2), ones(2));
+    rows.splits[0] = 'rows';
+    rows.slicings = [{ space: modelGraph(four).nodes[1].input.space, cuts: [0, 32, 64] }];
+    const stages = [lanesStage(four, [0, 1], lanes(0, 2), ones(2)), rows, tail(2, 4)];
+    assert.equal(bytesOf(stages)[0], whole + 2 * 40);
+  });
+});
