@@ -27,19 +27,21 @@ export class Parameter {
     this.optimizer = trainable ? optimizer : { ...optimizer, state: [] };
     this.bytes = value.data.byteLength;
     const columns = columnsOf(value);
-    this.tileRows = kernels.tileRows(value.data.length / columns, columns);
+    const rows = value.data.length / columns;
+    // Those of convolutions are small beside what passes through them.
+    this.tileRows = value.shape.length > 2 ? [rows] : kernels.tileRows(rows, columns);
     this.sums = this.tileRows.map(() => null);
     let from = 0;
-    this.slots = this.tileRows.map((rows) => {
-      const to = from + rows * columns;
+    this.slots = this.tileRows.map((tileRows) => {
+      const to = from + tileRows * columns;
       // A copy: the CPU backend trains in the very array that it is given.
-      const tile = (data: Float32Array): Tensor2D => tensor2d(data.slice(from, to), [rows, columns]);
+      const tile = (data: Float32Array): Tensor2D => tensor2d(data.slice(from, to), [tileRows, columns]);
       const given = this.optimizer.state.map((name) => state.get(name));
       const slot: Slot = {
         value: tile(value.data),
         state: given.every((data) => data !== undefined)
           ? given.map(tile)
-          : freshState(this.optimizer, rows, columns),
+          : freshState(this.optimizer, tileRows, columns),
       };
       from = to;
       return slot;

@@ -64,7 +64,17 @@ class ProgramBuilder {
   /** The number of a spread's register on this lane; null where the lane has nothing of it. */
   #register(spread: Spread): number | null {
     const held = heldBy(this.partition, this.stage, this.lane, spread);
-    return held && this.#numberOf(spread, held);
+    return held && (this.#copyOf(spread, held) ?? this.#numberOf(spread, held));
+  }
+
+  /** The register of the copy that a lane has of a tensor, where it takes all of it: then nothing is narrowed. */
+  #copyOf({ tensor, layout }: Spread, [start, end]: UnitRange): number | null {
+    const copies = this.#numbers.get(`${tensor}/copies`);
+    const isNew = layout !== 'partial' && !this.#numbers.has(`${tensor}/${layout}`);
+    if (copies === undefined || !isNew || !this.#filled.has(copies)) return null;
+    if (start > 0 || end < tensorOf(this.partition.graph, tensor).units) return null;
+    this.#numbers.set(`${tensor}/${layout}`, copies);
+    return copies;
   }
 
   /** The number of a spread's register where this lane has something of it: a lane without inputs has no summand. */

@@ -102,7 +102,7 @@ describe('the program of a lane', () => {
     assert.deepEqual(shown(partition, 0, 1), ['0-6 | a.dense 4-8, a.bias 4-8 | 4-8', '- |  | -']);
     assert.equal(
       shown(partition, 0, 0)[1],
-      '0-8 | s.softmax 0-8, o.dropout 0-8, b.narrow 0-8, b.dense 0-3, b.bias 0-3 | -',
+      '0-8 | s.softmax 0-8, o.dropout 0-8, b.dense 0-3, b.bias 0-3 | -',
     );
   });
 

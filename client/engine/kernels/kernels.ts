@@ -49,10 +49,18 @@ export interface DenseKernels {
 
 /** x: images [rows * height * width, channels]; y and dy: the same at the window's places. */
 export interface WindowKernels {
-  /** What each window sees: [rows * places, window * channels]; zeros beyond the edges. */
-  patches(x: Tensor2D, window: Window): Tensor2D;
-  /** The backward of `patches`: every number summed over the windows that see it. */
-  fromPatches(dp: Tensor2D, window: Window): Tensor2D;
+  /** activation(convolution + bias): kernel [window * channels, units], bias [1, units] or none -> units channels. */
+  convolve(
+    x: Tensor2D,
+    kernel: Tensor2D,
+    bias: Tensor2D | null,
+    activation: Activation,
+    window: Window,
+  ): Tensor2D;
+  /** dLoss/dx from dLoss/d(convolution + bias). */
+  convolveBack(dz: Tensor2D, kernel: Tensor2D, window: Window): Tensor2D;
+  /** sum + dLoss/dKernel: [window * channels, units]. Consumes `sum`; null stands for zeros. */
+  addConvolutionGradient(sum: Tensor2D | null, x: Tensor2D, dz: Tensor2D, window: Window): Tensor2D;
   /** Each channel by itself, kernel [1, window * channels * multiplier] -> channels * multiplier channels. */
   depthwise(x: Tensor2D, kernel: Tensor2D, window: Window): Tensor2D;
   depthwiseInputGradient(dy: Tensor2D, kernel: Tensor2D, window: Window, multiplier: number): Tensor2D;

@@ -4,6 +4,20 @@ import type { GPGPUProgram } from '@tensorflow/tfjs-backend-webgl';
 /** The part of tfjs's WebGL backend that EdgePipe uses beyond tfjs's own operations. */
 export interface WebglBackend {
   gpgpu: { gl: WebGL2RenderingContext };
+  texData: {
+    get(id: object): {
+      shape: number[];
+      /** Two by two numbers a texel. */
+      isPacked?: boolean;
+      texture?: unknown;
+      /** Of a packed texture: twice its height and width in texels. */
+      texShape: [number, number] | null;
+    };
+  };
+  uploadToGPU(id: object): void;
+  /** A copy of an unpacked texture. */
+  packTensor(tensor: TensorInfo): TensorInfo;
+  disposeIntermediateTensorInfo(tensor: TensorInfo): void;
   runWebGLProgram(
     program: GPGPUProgram,
     inputs: TensorInfo[],
@@ -11,6 +25,8 @@ export interface WebglBackend {
     customUniformValues: number[][],
     /** True keeps the output packed whatever tfjs's flags say. */
     preventEagerUnpackingOfOutput: boolean,
+    /** Height and width in texels, for a program whose `outPackingScheme` is 0. */
+    texelShape?: readonly [number, number],
   ): TensorInfo;
 }
 

@@ -1,18 +1,11 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 import type { Activation } from '../../../shared/model.ts';
+import { ACTIVATIONS } from './webgl/activations.ts';
 import { clearPadding, halfOf, packed, type Program, type Shape } from './webgl/program.ts';
 
 export type { Program, Shape } from './webgl/program.ts';
 
 export const tileTexture = (tile: Tensor2D): Shape => tile.shape;
-
-const ACTIVATIONS: Record<Activation, string> = {
-  linear: '',
-  relu: 'result = max(result, vec4(0.0));',
-  // The textbook form overflows for large arguments on some drivers.
-  tanh: 'vec4 decay = exp(-2.0 * abs(result)); result = sign(result) * (1.0 - decay) / (1.0 + decay);',
-  sigmoid: 'result = 1.0 / (1.0 + exp(-result));',
-};
 
 const names = (tiles: readonly Shape[]): string[] => tiles.map((_, i) => `W${i}`);
 
@@ -22,8 +15,8 @@ export const programs = {
     let start = 0;
     const sums = tiles.map(([tileRows], i) => {
       const code = `for (int i = 0; i < ${halfOf(tileRows)}; i++) {
-          vec4 a = getX(rc.x, 2 * i + ${start});
-          vec4 b = getW${i}(2 * i, rc.y);
+          vec4 a = texelX(own.x, i + ${start / 2});
+          vec4 b = texelW${i}(i, own.y);
           result += a.xxzz * b.xyxy;
           result += a.yyww * b.zwzw;
         }`;
@@ -31,7 +24,7 @@ export const programs = {
       return code;
     });
     const body = `${sums.join('\n')}
-        ${hasBias ? 'result += getB(0, rc.y).xyxy;' : ''}
+        ${hasBias ? 'result += texelB(0, own.y).xyxy;' : ''}
         ${ACTIVATIONS[activation]}
         ${clearPadding(shape)}`;
     return packed(['X', ...(hasBias ? ['B'] : []), ...names(tiles)], shape, body);
@@ -42,11 +35,11 @@ export const programs = {
     const branches = tiles.map(([tileRows], i) => {
       const start = end;
       end += tileRows;
-      return `if (rc.y < ${end}) {
-          int row = rc.y - ${start};
+      return `if (own.y < ${halfOf(end)}) {
+          int row = own.y - ${start / 2};
           for (int i = 0; i < ${halfOf(units)}; i++) {
-            vec4 a = getD(rc.x, 2 * i);
-            vec4 b = getW${i}(row, 2 * i);
+            vec4 a = texelD(own.x, i);
+            vec4 b = texelW${i}(row, i);
             result += a.xxzz * b.xzxz;
             result += a.yyww * b.ywyw;
           }
@@ -56,23 +49,23 @@ export const programs = {
   },
 
   kernelGradient(shape: Shape, rows: number, hasSum: boolean): Program {
-    const body = `int from = rc.x + start;
+    const body = `int from = own.x + start;
         for (int i = 0; i < ${halfOf(rows)}; i++) {
-          vec4 a = getX(2 * i, from);
-          vec4 b = getD(2 * i, rc.y);
+          vec4 a = texelX(i, from);
+          vec4 b = texelD(i, own.y);
           result += a.xxyy * b.xyxy;
           result += a.zzww * b.zwzw;
         }
-        ${hasSum ? 'result += getS(rc.x, rc.y);' : ''}`;
+        ${hasSum ? 'result += texelS(own.x, own.y);' : ''}`;
     return packed(['X', 'D', ...(hasSum ? ['S'] : [])], shape, body, [{ name: 'start', type: 'int' }]);
   },
 
   columnSums([rows, columns]: Shape, hasSum: boolean): Program {
     const body = `for (int i = 0; i < ${halfOf(rows)}; i++) {
-          vec4 a = getX(2 * i, rc.y);
+          vec4 a = texelX(i, own.y);
           result.xy += a.xy + a.zw;
         }
-        ${hasSum ? 'result += getS(0, rc.y);' : ''}`;
+        ${hasSum ? 'result += texelS(0, own.y);' : ''}`;
     return packed(['X', ...(hasSum ? ['S'] : [])], [1, columns], body);
   },
 
@@ -80,11 +73,11 @@ export const programs = {
     // Of a column pair past the edge only the first lane counts.
     const edge = classes % 2 ? `if (i == ${halfOf(classes) - 1}) a.yw = a.xz;` : '';
     const weight = classes % 2 ? `i == ${halfOf(classes) - 1} ? 0.0 : 1.0` : '1.0';
-    const body = `vec4 first = getZ(rc.x, 0);
+    const body = `vec4 first = texelZ(own.x, 0);
         vec2 highest = first.xz;
         vec2 best = vec2(0.0);
         for (int i = 0; i < ${halfOf(classes)}; i++) {
-          vec4 a = getZ(rc.x, 2 * i);
+          vec4 a = texelZ(own.x, i);
           ${edge}
           if (a.x > highest.x) { highest.x = a.x; best.x = float(2 * i); }
           if (a.y > highest.x) { highest.x = a.y; best.x = float(2 * i + 1); }
@@ -93,23 +86,23 @@ export const programs = {
         }
         vec2 total = vec2(0.0);
         for (int i = 0; i < ${halfOf(classes)}; i++) {
-          vec4 e = exp(getZ(rc.x, 2 * i) - highest.xxyy);
+          vec4 e = exp(texelZ(own.x, i) - highest.xxyy);
           total += e.xz + (${weight}) * e.yw;
         }
-        vec2 truth = getL(rc.x, 0).xz;
-        vec2 own = vec2(laneX(getZ(rc.x, int(truth.x)), truth.x), laneZ(getZ(rc.x, int(truth.y)), truth.y));
-        result.xz = log(total) + highest - own;
+        vec2 truth = texelL(own.x, 0).xz;
+        vec2 score = vec2(laneX(texelZ(own.x, int(truth.x) / 2), truth.x), laneZ(texelZ(own.x, int(truth.y) / 2), truth.y));
+        result.xz = log(total) + highest - score;
         result.yw = vec2(equal(best, truth));
         ${clearPadding([rows, 2])}`;
     return packed(['Z', 'L'], [rows, 2], body, [], LANES);
   },
 
   softmaxGradient([rows, classes]: Shape): Program {
-    const body = `vec2 truth = getL(rc.x, 0).xz;
-        vec2 own = vec2(laneX(getZ(rc.x, int(truth.x)), truth.x), laneZ(getZ(rc.x, int(truth.y)), truth.y));
-        vec2 logTotal = getR(rc.x, 0).xz + own;
+    const body = `vec2 truth = texelL(own.x, 0).xz;
+        vec2 score = vec2(laneX(texelZ(own.x, int(truth.x) / 2), truth.x), laneZ(texelZ(own.x, int(truth.y) / 2), truth.y));
+        vec2 logTotal = texelR(own.x, 0).xz + score;
         vec2 column = vec2(float(rc.y), float(rc.y + 1));
-        result = exp(getZ(rc.x, rc.y) - logTotal.xxyy);
+        result = exp(texelZ(own.x, own.y) - logTotal.xxyy);
         result.xy -= vec2(equal(column, truth.xx));
         result.zw -= vec2(equal(column, truth.yy));
         result *= ${(1 / rows).toExponential(9)};

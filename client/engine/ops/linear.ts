@@ -12,10 +12,7 @@ export interface Finish {
   activation: Activation;
 }
 
-/**
- * y = activation(x W + b), for a dense layer and for a convolution alike: there x is what the window sees at each place, taken out
- * anew for the backward instead of kept.
- */
+/** y = activation(x W + b), for a dense layer and for a convolution alike. */
 export class Linear implements RunningOp {
   readonly keeps: RunningOp['keeps'];
   private readonly kernels: Kernels;
@@ -35,10 +32,12 @@ export class Linear implements RunningOp {
   }
 
   forward([x]: readonly Tensor2D[]): { output: Tensor2D } {
-    const { bias, activation } = this.finish;
-    const seen = this.window ? this.kernels.patches(x, this.window) : x;
-    const output = this.kernels.dense(seen, this.kernel.tiles, bias?.value ?? null, activation);
-    if (seen !== x) seen.dispose();
+    const { kernels, kernel, window } = this;
+    const { activation } = this.finish;
+    const bias = this.finish.bias?.value ?? null;
+    const output = window
+      ? kernels.convolve(x, kernel.value, bias, activation, window)
+      : kernels.dense(x, kernel.tiles, bias, activation);
     return { output };
   }
 
@@ -54,23 +53,27 @@ export class Linear implements RunningOp {
         ? gradient
         : kernels.elementwise(DERIVATIVES[activation], gradient, [output!], []);
     if (bias) bias.sums[0] = kernels.addColumnSums(bias.sums[0], dz);
-    const seen = window ? kernels.patches(x!, window) : x!;
+    if (window) kernel.sums[0] = kernels.addConvolutionGradient(kernel.sums[0], x!, dz, window);
+    else this.addKernelGradients(x!, dz);
+    release();
+    const result = wantsInput ? this.inputGradient(dz) : null;
+    dz.dispose();
+    return [result];
+  }
+
+  private addKernelGradients(x: Tensor2D, dz: Tensor2D): void {
+    const { sums, tileRows } = this.kernel;
     let from = 0;
-    kernel.tileRows.forEach((rows, i) => {
-      kernel.sums[i] = kernels.addKernelGradient(kernel.sums[i], seen, dz, from, rows);
+    tileRows.forEach((rows, i) => {
+      sums[i] = this.kernels.addKernelGradient(sums[i], x, dz, from, rows);
       from += rows;
     });
-    if (seen !== x) seen.dispose();
-    release();
-    if (!wantsInput) {
-      dz.dispose();
-      return [null];
-    }
-    const seenGradient = kernels.denseInputGradient(dz, kernel.tiles);
-    dz.dispose();
-    if (!window) return [seenGradient];
-    const inputGradient = kernels.fromPatches(seenGradient, window);
-    seenGradient.dispose();
-    return [inputGradient];
+  }
+
+  private inputGradient(dz: Tensor2D): Tensor2D {
+    const { kernels, kernel, window } = this;
+    return window
+      ? kernels.convolveBack(dz, kernel.value, window)
+      : kernels.denseInputGradient(dz, kernel.tiles);
   }
 }

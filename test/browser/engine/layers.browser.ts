@@ -39,13 +39,52 @@ const IMAGES: Record<string, LayerSpec[]> = {
   ],
 };
 
-const modelWith = (layers: LayerSpec[]): ModelSpec => ({
+const quartering: LayerSpec = {
+  kind: 'maxPooling2d',
+  name: 'p',
+  poolSize: [2, 2],
+  strides: [2, 2],
+  padding: 'valid',
+};
+
+/** Even widths and channels take shorter ways. */
+const EVEN_IMAGES: Record<string, LayerSpec[]> = {
+  'convolution of pairs of pixels': [conv('c', 5, 3, { activation: 'relu' })],
+  'convolution of pairs of pixels without padding': [conv('c', 4, 5, { padding: 'valid' })],
+  'convolution of pairs of pixels by an even window': [
+    { ...conv('c', 6, 3, { activation: 'tanh' }), kernelSize: [2, 4] } as LayerSpec,
+  ],
+  'max pooling of quarters': [quartering],
+  'max pooling of quarters of equals': [{ kind: 'activation', name: 'r', activation: 'relu' }, quartering],
+};
+
+interface Image {
+  side: [height: number, width: number];
+  channels: number;
+}
+
+const ODD: Image = { side: [7, 5], channels: 3 };
+const EVEN: Image = { side: [8, 10], channels: 4 };
+/** With these rows there are more pixels than a texture has lines. */
+const TALL: Image = { side: [128, 90], channels: 2 };
+
+const CASES = [
+  ...Object.entries(IMAGES).map(([name, layers]) => ({ name, layers, image: ODD })),
+  ...Object.entries(EVEN_IMAGES).map(([name, layers]) => ({ name, layers, image: EVEN })),
+  {
+    name: 'convolution and pooling of tall matrices',
+    layers: [conv('c', 2, 3, { activation: 'relu' }), quartering],
+    image: TALL,
+  },
+];
+
+const modelWith = (layers: LayerSpec[], { side, channels }: Image): ModelSpec => ({
   name: 'one',
-  inputShape: [7, 5, 3],
+  inputShape: [...side, 3],
   layers: [
     // Its own gradient is wanted, so it is not the first.
-    conv('before', 3, 1, { activation: 'tanh' }),
-    ...layers.map((layer) => (layer.kind === 'add' ? layer : layer)),
+    conv('before', channels, 1, { activation: 'tanh' }),
+    ...layers,
     { kind: 'flatten', name: 'flat' },
     dense('logits', 3),
   ],
@@ -59,10 +98,11 @@ describe('layers on WebGL', () => {
   });
   after(() => compute.close());
 
-  for (const [name, layers] of Object.entries(IMAGES)) {
+  for (const { name, layers, image } of CASES) {
     it(`${name}: the CPU's gradients, updates and importance, and nothing left over`, async () => {
       const withGlobal = layers[0].kind === 'globalAveragePooling2d';
-      const model = modelWith(layers);
+      const model = modelWith(layers, image);
+      const batchOf = (key: number) => batch(flat(model), ROWS, key);
       const config = optimizer('sgd', 0.1);
       const results: Float32Array[][] = [];
       const cpu = newCompute();
@@ -111,5 +151,10 @@ describe('layers on WebGL', () => {
   }
 });
 
-const sizes: ModelSpec = { ...modelWith([]), inputShape: [105], layers: [dense('logits', 3)] };
-const batchOf = (key: number) => batch(sizes, ROWS, key);
+/** As many inputs in a row. */
+const flat = ({ inputShape }: ModelSpec): ModelSpec => ({
+  name: 'flat',
+  inputShape: [inputShape.reduce((numbers, extent) => numbers * extent, 1)],
+  layers: [dense('logits', 3)],
+  loss: 'softmaxCrossEntropy',
+});

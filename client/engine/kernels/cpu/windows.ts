@@ -1,7 +1,9 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
+import { byPatches, type PatchKernels } from '../by-patches.ts';
 import type { WindowKernels } from '../kernels.ts';
 import type { Window } from '../window.ts';
 import { make, valuesOf } from './arrays.ts';
+import { cpuDense } from './dense.ts';
 
 /**
  * Calls back for every pair of a place of the window and a row of the image that it sees there: `tap` is which of the
@@ -45,7 +47,7 @@ function countsOf(window: Window): Float64Array {
   return counts;
 }
 
-export const cpuWindows: WindowKernels = {
+const cpuPatches: PatchKernels = {
   patches(x, window) {
     const channels = x.shape[1];
     const rows = samplesBefore(x, window);
@@ -73,6 +75,10 @@ export const cpuWindows: WindowKernels = {
     });
     return make(Float32Array.from(sums), rows * pixelsOf(window), channels);
   },
+};
+
+export const cpuWindows: WindowKernels = {
+  ...byPatches(cpuPatches, cpuDense),
 
   depthwise(x, kernel, window) {
     const channels = x.shape[1];

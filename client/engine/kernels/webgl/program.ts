@@ -1,33 +1,35 @@
 import { engine, type Tensor2D } from '@tensorflow/tfjs-core';
 import type { GPGPUProgram } from '@tensorflow/tfjs-backend-webgl';
 import { webglBackend } from '../webgl-backend.ts';
+import { ownPlace, placed, placingOf, reader, type Placing, type Shape } from './texture.ts';
 
-export type Program = GPGPUProgram;
-export type Shape = readonly [rows: number, columns: number];
+export type { Shape } from './texture.ts';
+export { halfOf } from './texture.ts';
+
+/** A program that computes one texel of its result at a time from matrices. */
+export interface Program {
+  /** Its inputs: `vec4 texelX(int r, int c)` reads matrix X, texel by texel. */
+  names: readonly string[];
+  shape: Shape;
+  uniforms: readonly Uniform[];
+  functions: string;
+  /** Computes `vec4 result` for the texel `ivec2 own`, whose first number is at `ivec2 rc`. */
+  body: string;
+}
+
+export interface Uniform {
+  name: string;
+  type: 'int' | 'float';
+}
 
 /** A texel t at (r, c), both even, holds t.x = (r, c), t.y = (r, c+1), t.z = (r+1, c), t.w = (r+1, c+1). */
-export function packed(
-  variableNames: string[],
-  [rows, columns]: Shape,
+export const packed = (
+  names: readonly string[],
+  shape: Shape,
   body: string,
-  customUniforms: GPGPUProgram['customUniforms'] = [],
+  uniforms: readonly Uniform[] = [],
   functions = '',
-): Program {
-  return {
-    variableNames,
-    outputShape: [rows, columns],
-    packedInputs: true,
-    packedOutput: true,
-    customUniforms,
-    userCode: `${functions}
-      void main() {
-        ivec2 rc = getOutputCoords();
-        vec4 result = vec4(0.0);
-        ${body}
-        setOutput(result);
-      }`,
-  };
-}
+): Program => ({ names, shape, uniforms, functions, body });
 
 /** Numbers past an odd edge are kept at zero: later sums over rows or columns run across them. */
 export function clearPadding([rows, columns]: Shape): string {
@@ -36,23 +38,21 @@ export function clearPadding([rows, columns]: Shape): string {
   return column + row;
 }
 
-export const halfOf = (extent: number): number => Math.ceil(extent / 2);
-
 /**
  * A program that computes each number by itself: `entry` is the body of `float entry(int r, int c)`, which reads number (i, j) of
  * input `X` as `atX(i, j)`.
  */
 export function perEntry(
-  variableNames: string[],
+  names: readonly string[],
   shape: Shape,
   entry: string,
-  customUniforms: GPGPUProgram['customUniforms'] = [],
+  uniforms: readonly Uniform[] = [],
   functions = '',
 ): Program {
-  const readers = variableNames.map(
+  const readers = names.map(
     (name) => `
       float at${name}(int r, int c) {
-        vec4 texel = get${name}(r, c);
+        vec4 texel = texel${name}(r >> 1, c >> 1);
         vec2 pair = (r & 1) == 0 ? texel.xy : texel.zw;
         return (c & 1) == 0 ? pair.x : pair.y;
       }`,
@@ -69,7 +69,7 @@ export function perEntry(
       float entry(int r, int c) {
         ${entry}
       }`;
-  return packed(variableNames, shape, body, customUniforms, all);
+  return packed(names, shape, body, uniforms, all);
 }
 
 /** Runs one of our programs; the output is a new tensor known to the engine. */
@@ -78,9 +78,49 @@ export function run(
   inputs: readonly Tensor2D[],
   uniforms: readonly number[] = [],
 ): Tensor2D {
+  const backend = webglBackend();
+  const sources = inputs.map(placed);
+  const target = placingOf(program.shape);
   const values = uniforms.map((value) => [value]);
-  const output = webglBackend().runWebGLProgram(program, [...inputs], 'float32', values, true);
+  const output = backend.runWebGLProgram(
+    forTfjs(program, sources, target),
+    sources.map(({ info }) => info),
+    'float32',
+    values,
+    true,
+    target.line === null ? undefined : target.texture,
+  );
+  for (const { info, isCopy } of sources) if (isCopy) backend.disposeIntermediateTensorInfo(info);
   return engine().makeTensorFromTensorInfo(output) as Tensor2D;
+}
+
+/** What tfjs calls dense: the only way to say which size a texture has. */
+const OWN_TEXTURE = { outPackingScheme: 0 } as Pick<GPGPUProgram, 'outPackingScheme'>;
+
+/** tfjs's own readers divide whole numbers for every texel that they read. */
+function forTfjs(
+  { names, shape, uniforms, functions, body }: Program,
+  sources: readonly { placing: Placing }[],
+  target: Placing,
+): GPGPUProgram {
+  const readers = names.map((name, i) => reader(name, sources[i].placing));
+  return {
+    variableNames: [...names],
+    outputShape: [...shape],
+    packedInputs: true,
+    packedOutput: true,
+    customUniforms: [...uniforms],
+    ...(target.line !== null && OWN_TEXTURE),
+    userCode: `${readers.join('\n')}
+      ${functions}
+      void main() {
+        ${ownPlace(target)}
+        ivec2 rc = 2 * own;
+        vec4 result = vec4(0.0);
+        ${body}
+        setOutput(result);
+      }`,
+  };
 }
 
 /** Replaces a consumed tensor by its successor. */

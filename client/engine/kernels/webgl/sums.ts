@@ -1,12 +1,12 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 import type { ElementwiseProgram, ProgramInputs, Summand } from '../elementwise.ts';
-import { clearPadding, halfOf, packed, run, type Program, type Shape } from './program.ts';
+import { clearPadding, halfOf, packed, run, type Program, type Shape, type Uniform } from './program.ts';
 
 /** Reads every input of a formula at texel (row, column) into a variable of its name. */
 function reads({ inputs, columns = [], rows = [] }: ProgramInputs, row: string, column: string): string {
   return inputs
     .map((name) => {
-      const get = `get${name.toUpperCase()}`;
+      const get = `texel${name.toUpperCase()}`;
       if (columns.includes(name)) return `vec4 ${name} = ${get}(0, ${column}).xyxy;`;
       if (rows.includes(name)) return `vec4 ${name} = ${get}(${row}, 0).xxzz;`;
       return `vec4 ${name} = ${get}(${row}, ${column});`;
@@ -16,12 +16,12 @@ function reads({ inputs, columns = [], rows = [] }: ProgramInputs, row: string, 
 
 const variables = ({ inputs }: ProgramInputs): string[] => inputs.map((name) => name.toUpperCase());
 
-const uniformsOf = ({ uniforms }: ProgramInputs): Program['customUniforms'] =>
+const uniformsOf = ({ uniforms }: ProgramInputs): Uniform[] =>
   uniforms.map((name) => ({ name, type: 'float' as const }));
 
 /** One output element from the same element of every input. */
 export function elementwiseProgram(program: ElementwiseProgram, shape: Shape): Program {
-  const body = `${reads(program, 'rc.x', 'rc.y')}
+  const body = `${reads(program, 'own.x', 'own.y')}
         result = ${program.glsl};
         ${clearPadding(shape)}`;
   return packed(variables(program), shape, body, uniformsOf(program));
@@ -35,7 +35,7 @@ export function columnSums(
   const [rows, columns] = inputs[0].shape;
   const edge = rows % 2 ? `if (i == ${halfOf(rows) - 1}) value.zw = vec2(0.0);` : '';
   const body = `for (int i = 0; i < ${halfOf(rows)}; i++) {
-          ${reads(summand, '2 * i', 'rc.y')}
+          ${reads(summand, 'i', 'own.y')}
           vec4 value = ${summand.glsl};
           ${edge}
           result.xy += value.xy + value.zw;
@@ -52,7 +52,7 @@ export function rowSums(
   const [rows, columns] = inputs[0].shape;
   const edge = columns % 2 ? `if (i == ${halfOf(columns) - 1}) value.yw = vec2(0.0);` : '';
   const body = `for (int i = 0; i < ${halfOf(columns)}; i++) {
-          ${reads(summand, 'rc.x', '2 * i')}
+          ${reads(summand, 'own.x', 'i')}
           vec4 value = ${summand.glsl};
           ${edge}
           result.xz += value.xz + value.yw;
@@ -64,9 +64,9 @@ export function rowSums(
 export function rowHighest(x: Tensor2D): Tensor2D {
   const [rows, columns] = x.shape;
   const edge = columns % 2 ? `if (i == ${halfOf(columns) - 1}) value.yw = value.xz;` : '';
-  const body = `result.xz = getX(rc.x, 0).xz;
+  const body = `result.xz = texelX(own.x, 0).xz;
         for (int i = 0; i < ${halfOf(columns)}; i++) {
-          vec4 value = getX(rc.x, 2 * i);
+          vec4 value = texelX(own.x, i);
           ${edge}
           result.xz = max(result.xz, max(value.xz, value.yw));
         }

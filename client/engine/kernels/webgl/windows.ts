@@ -1,6 +1,10 @@
+import { byPatches, type Convolutions, type PatchKernels } from '../by-patches.ts';
 import type { WindowKernels } from '../kernels.ts';
 import type { Window } from '../window.ts';
-import { perEntry, run, type Shape } from './program.ts';
+import * as direct from './convolution.ts';
+import { isDirect } from './convolution.ts';
+import { webglDense } from './dense.ts';
+import { clearPadding, packed, perEntry, run, type Program, type Shape } from './program.ts';
 
 const places = ({ outHeight, outWidth }: Window): number => outHeight * outWidth;
 const pixels = ({ height, width }: Window): number => height * width;
@@ -55,8 +59,7 @@ const within = (from: string, window: number, extent: number): string =>
 const countAt = ({ height, width, size }: Window, top: string, left: string): string =>
   `float(${within(top, size[0], height)} * ${within(left, size[1], width)})`;
 
-/** Convolutions and poolings, each number of the result by itself. */
-export const webglWindows: WindowKernels = {
+const webglPatches: PatchKernels = {
   patches(x, window) {
     const channels = x.shape[1];
     const shape: Shape = [(x.shape[0] / pixels(window)) * places(window), taps(window) * channels];
@@ -77,6 +80,56 @@ export const webglWindows: WindowKernels = {
         ${eachPlace(window, `sum += atD(seen, tap * ${channels} + c);`)}
         return sum;`;
     return run(perEntry(['D'], shape, entry), [dp]);
+  },
+};
+
+const anyConvolution = byPatches(webglPatches, webglDense);
+
+const convolutionFor = (window: Window, channels: number): Convolutions =>
+  isDirect(window, channels) ? direct : anyConvolution;
+
+/** Two by two pixels become one, none is left over. */
+const isQuartering = ({ height, width, size, strides, padding }: Window): boolean =>
+  [...size, ...strides].every((extent) => extent === 2) &&
+  height % 2 === 0 &&
+  width % 2 === 0 &&
+  padding.every((before) => before === 0);
+
+/** The backward of the commonest max pooling: a texel holds one row of a window, so two of them tell which number was the first highest. */
+function quarterGradient(shape: Shape, { height, width, outHeight, outWidth }: Window): Program {
+  const body = `int item = own.x / ${(height * width) / 2};
+        int place = own.x - item * ${(height * width) / 2};
+        int y = place / ${width / 2};
+        int seen = (item * ${outHeight} + y / 2) * ${outWidth} + place - y * ${width / 2};
+        bool isLower = (y & 1) == 1;
+        vec4 upper = texelX(isLower ? own.x - ${width / 2} : own.x, own.y);
+        vec4 lower = texelX(isLower ? own.x : own.x + ${width / 2}, own.y);
+        vec4 pair = texelD(seen >> 1, own.y);
+        vec2 d = (seen & 1) == 0 ? pair.xy : pair.zw;
+        vec4 columns = max(upper, lower);
+        vec2 highest = max(columns.xy, columns.zw);
+        vec2 first = vec2(equal(upper.xy, highest));
+        vec2 second = (1.0 - first) * vec2(equal(upper.zw, highest));
+        vec2 third = (1.0 - first - second) * vec2(equal(lower.xy, highest));
+        vec2 fourth = 1.0 - first - second - third;
+        result = isLower ? vec4(third * d, fourth * d) : vec4(first * d, second * d);
+        ${clearPadding(shape)}`;
+  return packed(['D', 'X'], shape, body);
+}
+
+/** Convolutions and poolings; but for the commonest ones, each number of the result by itself. */
+export const webglWindows: WindowKernels = {
+  convolve(x, kernel, bias, activation, window) {
+    return convolutionFor(window, x.shape[1]).convolve(x, kernel, bias, activation, window);
+  },
+
+  convolveBack(dz, kernel, window) {
+    const channels = kernel.shape[0] / taps(window);
+    return convolutionFor(window, channels).convolveBack(dz, kernel, window);
+  },
+
+  addConvolutionGradient(sum, x, dz, window) {
+    return convolutionFor(window, x.shape[1]).addConvolutionGradient(sum, x, dz, window);
   },
 
   depthwise(x, kernel, window) {
@@ -134,6 +187,7 @@ export const webglWindows: WindowKernels = {
   },
 
   maxPoolGradient(dy, x, y, window) {
+    if (isQuartering(window)) return run(quarterGradient([x.shape[0], x.shape[1]], window), [dy, x]);
     const { height, width, size, outWidth, strides, padding } = window;
     // An earlier number of the same window that is as high takes the gradient.
     const isTaken = `
