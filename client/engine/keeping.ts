@@ -8,15 +8,15 @@ export interface Keeping {
   frees: readonly (readonly (readonly number[])[])[];
 }
 
-/** `ops` per segment. */
-export function keepingOf(ops: readonly (readonly HeldOp[])[]): Keeping {
+/** `ops` per segment. `measuring`: importance is measured, too, from what measured ops have made. */
+export function keepingOf(ops: readonly (readonly HeldOp[])[], measuring: boolean): Keeping {
   const kept = new Set<number>();
   // The backward goes from the end: the first op that reads a register is the last that needs it.
   const frees = ops.map((held) =>
     held.map(({ running, inputs, output, measures }) => {
       const read = new Set([
         ...(running.keeps.input ? inputs : []),
-        ...(running.keeps.output || measures ? [output] : []),
+        ...(running.keeps.output || (measuring && measures) ? [output] : []),
       ]);
       const first = [...read].filter((register) => !kept.has(register));
       for (const register of first) kept.add(register);

@@ -26,11 +26,13 @@ export interface PassContext {
 export class Passes {
   private readonly normaliser: Normaliser | null;
   private readonly keeping: Keeping;
+  private readonly keepingMeasured: Keeping;
 
   constructor(private readonly context: PassContext) {
     const { spec, ops } = context;
     this.normaliser = spec.input.kind === 'samples' ? new Normaliser(spec.input.normalisation) : null;
-    this.keeping = keepingOf(ops);
+    this.keeping = keepingOf(ops, false);
+    this.keepingMeasured = keepingOf(ops, true);
   }
 
   /** Runs the ops of a segment on what came in. What they make goes to `draft`; what earlier segments left in `flight` stays. */
@@ -88,9 +90,13 @@ export class Passes {
   }
 
   /** True where the forward of a later segment reads a register, or a backward. */
-  private outlives({ pass }: Flight, register: number, segment: number): boolean {
+  private outlives({ pass, measure }: Flight, register: number, segment: number): boolean {
     if (this.context.plan.lastReader[register] > segment) return true;
-    return pass.training && this.keeping.kept.has(register);
+    return pass.training && this.keepingOf(measure).kept.has(register);
+  }
+
+  private keepingOf(measure: boolean): Keeping {
+    return measure ? this.keepingMeasured : this.keeping;
   }
 
   private backOver(flight: Flight, segment: number, i: number): void {
@@ -102,7 +108,7 @@ export class Passes {
     if (measures && flight.measure)
       this.context.scores.add(output, flight.registers.get(output)!, gradient, flight.pass.rows);
     const key = `${segment}/${i}`;
-    const frees = this.keeping.frees[segment][i];
+    const frees = this.keepingOf(flight.measure).frees[segment][i];
     const kept = {
       inputs: inputs.map((register) => (running.keeps.input ? flight.registers.get(register)! : null)),
       output: running.keeps.output ? flight.registers.get(output)! : null,

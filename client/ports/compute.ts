@@ -103,7 +103,7 @@ export interface ForwardTask {
   labels?: Uint8Array;
   /** False: nothing is kept for a backward pass (but registers that later segments read, until they have). */
   training: boolean;
-  /** Measure the importance of units on this micro-batch, in its backward. */
+  /** Measure the importance of units on this micro-batch, in its backward; its first pass decides. */
   measure?: boolean;
 }
 

@@ -187,3 +187,42 @@ describe('a pass out of order is refused', () => {
     assert.equal((await compute.memory()).tensors, before.tensors);
   });
 });
+
+describe('what is kept to measure importance', () => {
+  const model = modelOf([64], [dense('a', 48), dense('b', 32), dense('c', 24), dense('d', 3)]);
+  const block = blockOf(model, optimizer('sgd'), { to: 3, rows: ROWS });
+  /** The same with nothing to measure. */
+  const unmeasured: BlockSpec = {
+    ...block,
+    segments: block.segments.map((segment) => ({
+      ...segment,
+      ops: segment.ops.map((op) => ({ ...op, measures: false })),
+    })),
+  };
+
+  /** Bytes of one micro-batch after its forward, the most of it, and scores. */
+  async function taken(spec: BlockSpec, measure: boolean) {
+    const compute = await opened(spec);
+    const { bytes } = await compute.memory();
+    await forward(compute, 0, normals(ROWS * 64, 3), { measure });
+    const between = (await compute.memory()).bytes - bytes;
+    await compute.backward({ segment: 0, micro: 3, gradient: normals(ROWS * 24, 4) });
+    const { peakBytes, accounted } = await compute.memory();
+    const scores = (await compute.importance()).length;
+    await compute.abandon();
+    return { between, peak: peakBytes - bytes, activations: accounted.activationsBytes, scores };
+  }
+
+  it('is kept of the micro-batches that are measured', async () => {
+    const { between, scores } = await taken(block, true);
+    assert.equal(between, ROWS * (64 + 48 + 32 + 24) * 4);
+    assert.equal(scores, 3);
+  });
+
+  it('is not kept of others: they take what they would if nothing were ever measured', async () => {
+    const plain = await taken(block, false);
+    assert.equal(plain.between, ROWS * (64 + 48 + 32) * 4);
+    assert.equal(plain.scores, 0);
+    assert.deepEqual(plain, await taken(unmeasured, false));
+  });
+});
