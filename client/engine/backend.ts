@@ -21,7 +21,7 @@ export interface Backend {
   assertAlive(): void;
 }
 
-export const LOST_CONTEXT =
+const LOST_CONTEXT =
   'This device lost its graphics memory (WebGL context lost), and with it the block that it held.';
 
 /** WebGL if it computes correctly here, else the CPU with a note that says why. `force` skips the attempt. */

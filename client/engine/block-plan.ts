@@ -1,4 +1,4 @@
-import type { BlockOp, BlockSpec } from '../ports/compute.ts';
+import type { BlockOp, BlockSegment, BlockSpec } from '../ports/compute.ts';
 import type { Activation } from '../../shared/model.ts';
 
 /** A run of ops that is computed in one: a product, the bias and the activation of its layer. */
@@ -31,6 +31,18 @@ export function planBlock(block: BlockSpec): BlockPlan {
     if (output !== null) note(output, segment);
   });
   return { segments: block.segments.map(({ ops }) => fuse(ops, readers)), lastReader };
+}
+
+/** The segments that have something to do; the others are never run. */
+export const busySegments = (segments: readonly BlockSegment[]): number[] =>
+  segments.flatMap(({ input, ops, output }, i) =>
+    input !== null || ops.length > 0 || output !== null ? [i] : [],
+  );
+
+/** True for the segment that ends in logits. */
+export function endsModel({ head, segments }: BlockSpec, segment: number): boolean {
+  const { ops, output } = segments[segment];
+  return head && output === null && ops.length > 0 && segment === segments.length - 1;
 }
 
 function fuse(ops: readonly BlockOp[], readers: readonly number[]): FusedOp[] {

@@ -1,5 +1,6 @@
 import { widthOf } from '../model/graph.ts';
 import type { BlockSpec, ForwardTask } from '../ports/compute.ts';
+import { endsModel } from './block-plan.ts';
 import { assertCount, assertFinite, assertLength } from './checks.ts';
 import { registerWidth } from './matrix.ts';
 
@@ -8,12 +9,9 @@ export function checkForward(
   block: BlockSpec,
   { segment, rows, input, labels }: ForwardTask,
   where: string,
-  endsModel: boolean,
 ): void {
   assertCount(rows, 1, `The number of rows of ${where}`);
-  const held = block.segments.at(segment);
-  if (!held) throw new Error(`There is no segment ${segment} of ${where}.`);
-  const register = held.input;
+  const { input: register, ops } = block.segments[segment];
   if (register !== null) {
     if (!input) throw new Error(`Forward of ${where} came without its input.`);
     assertLength(input, rows * registerWidth(block.registers[register]), `Input of ${where}`);
@@ -23,10 +21,10 @@ export function checkForward(
     }
     if (input instanceof Float32Array) assertFinite(input, `Input of ${where}`);
   }
-  if (!endsModel) return;
+  if (!endsModel(block, segment)) return;
   if (!labels) throw new Error(`Forward of ${where} came without labels.`);
   assertLength(labels, rows, `The labels of ${where}`);
-  const classes = widthOf(block.registers[held.ops.at(-1)!.output].shape);
+  const classes = widthOf(block.registers[ops.at(-1)!.output].shape);
   const wrong = labels.find((label) => label >= classes);
   if (wrong !== undefined) throw new Error(`Label ${wrong} of ${where} is not one of ${classes} classes.`);
 }

@@ -99,7 +99,9 @@ export class EmulatedCompute implements port.Compute {
   }
 
   private durationOf(segment: number, rows: number): number {
-    return this.block ? (this.emulatedMs * this.block.segments[segment].share * rows) / this.block.rows : 0;
+    // A segment that does not exist takes no time: the inner compute refuses it.
+    const share = this.block?.segments.at(segment)?.share ?? 0;
+    return this.block ? (this.emulatedMs * share * rows) / this.block.rows : 0;
   }
 
   /** Resolves `ms` after now at the earliest; a failure need not wait. */

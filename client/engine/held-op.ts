@@ -8,7 +8,6 @@ import type { Parameter } from './parameter.ts';
 
 /** An op of the block with its parameters, and which registers it works on. */
 export interface HeldOp {
-  layer: string;
   running: RunningOp;
   inputs: readonly number[];
   output: number;
@@ -41,7 +40,6 @@ export function holdOp(
     activation: fused.activation,
   };
   return {
-    layer: first.layer,
     running: openOp(context, finish),
     inputs: fused.inputs,
     output: fused.output,

@@ -9,8 +9,8 @@ export class Flight {
   readonly gradients = new Map<number, Tensor2D>();
   /** By op: what its forward put aside. */
   readonly extras = new Map<string, readonly Tensor2D[]>();
-  /** Segments whose forward has run. */
-  readonly done = new Set<number>();
+  /** How many of its passes have run. */
+  passesRun = 0;
 
   constructor(
     readonly pass: Pass,
@@ -19,6 +19,13 @@ export class Flight {
 
   get tensors(): Tensor2D[] {
     return [...this.registers.values(), ...this.gradients.values(), ...[...this.extras.values()].flat()];
+  }
+
+  /** What a pass of its own has made. */
+  take({ registers, gradients, extras }: Flight): void {
+    for (const [register, tensor] of registers) this.registers.set(register, tensor);
+    for (const [register, tensor] of gradients) this.gradients.set(register, tensor);
+    for (const [op, tensors] of extras) this.extras.set(op, tensors);
   }
 
   /** Lets go of a register's numbers. */
@@ -44,12 +51,14 @@ export class InFlight {
     return this.flights.get(micro);
   }
 
-  add(micro: number, flight: Flight): void {
+  /** What flew under this number before, goes. */
+  put(micro: number, flight: Flight): void {
+    if (this.flights.get(micro) !== flight) this.remove(micro);
     this.flights.set(micro, flight);
   }
 
   /** `passing`: tensors that exist besides at this moment. */
-  note(passing: readonly Tensor2D[] = []): void {
+  note(passing: readonly Tensor2D[]): void {
     const counted = new Set<object>();
     let bytes = 0;
     for (const tensor of [...this.tensors, ...passing]) {

@@ -19,9 +19,10 @@ export class LossHead {
   /** dLoss/dLogits of the micro-batch's mean loss, [rows, classes]; adds to the step's metrics. */
   train(logits: Tensor2D, labels: Uint8Array): Tensor2D {
     return this.withRows(logits, labels, (perRow, truth) => {
+      const gradient = this.kernels.softmaxGradient(logits, truth, perRow);
       this.sums = this.kernels.addColumnSums(this.sums, perRow);
       this.samples += labels.length;
-      return this.kernels.softmaxGradient(logits, truth, perRow);
+      return gradient;
     });
   }
 

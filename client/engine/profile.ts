@@ -2,6 +2,7 @@ import { engine } from '@tensorflow/tfjs-core';
 import type { Clock } from '../ports/clock.ts';
 import type { BlockCost, BlockSpec } from '../ports/compute.ts';
 import { Block } from './block.ts';
+import { busySegments } from './block-plan.ts';
 import type { Kernels } from './kernels/index.ts';
 import { registerWidth } from './matrix.ts';
 import { startingPoint } from './starting-point.ts';
@@ -45,16 +46,19 @@ function profileBlock(kernels: Kernels, spec: BlockSpec, clock: Clock, budgetMs:
 function passThrough(block: Block, spec: BlockSpec, clock: Clock): BlockCost {
   const { rows, registers, segments } = spec;
   const startMs = clock.now();
-  segments.forEach(({ input }, segment) => {
+  const busy = busySegments(segments);
+  for (const segment of busy) {
+    const { input } = segments[segment];
     const numbers = input === null ? undefined : waves(rows * registerWidth(registers[input]));
     block.forward({ segment, micro: 0, step: 0, rows, training: true, ...(numbers && { input: numbers }) });
-  });
+  }
   const forwardMs = clock.now() - startMs;
   const turnMs = clock.now();
-  segments.toReversed().forEach(({ output }, i) => {
+  for (const segment of busy.toReversed()) {
+    const { output } = segments[segment];
     const gradient = output === null ? undefined : waves(rows * registerWidth(registers[output]));
-    block.backward({ segment: segments.length - 1 - i, micro: 0, ...(gradient && { gradient }) });
-  });
+    block.backward({ segment, micro: 0, ...(gradient && { gradient }) });
+  }
   // Gradient sums stay on the device: reading one array of them waits until they are there.
   block.settle();
   const backwardMs = clock.now() - turnMs;

@@ -1,4 +1,4 @@
-import type { Compute, DeviceInfo } from '../ports/compute.ts';
+import type { Compute } from '../ports/compute.ts';
 
 /** What the page may ask of the worker by name: the compute's methods that answer. */
 export type Method = Exclude<keyof Compute, 'device' | 'close'>;
@@ -15,8 +15,6 @@ export interface OpenOptions {
 
 /** Worker to page, one for each request. */
 export type Response = { id: number; value: unknown } | { id: number; error: string };
-
-export type Opened = DeviceInfo;
 
 /**
  * The buffers of all typed arrays in plain data, for `postMessage` to move. An array that is only a window on a larger

@@ -2,6 +2,7 @@ import type { Clock } from '../ports/clock.ts';
 import type * as port from '../ports/compute.ts';
 import type { Backend } from './backend.ts';
 import { Block } from './block.ts';
+import { busySegments } from './block-plan.ts';
 import { startingPoint } from './starting-point.ts';
 import { profileBlocks } from './profile.ts';
 import { registerWidth } from './matrix.ts';
@@ -9,26 +10,29 @@ import { Queue } from './queue.ts';
 
 /** Compiles the shaders of a block by one empty pass, so that the first step takes no longer than the others. */
 function warmUp(block: Block, { registers, segments, rows, input, head }: port.BlockSpec): void {
-  const last = segments.length - 1;
-  segments.forEach((segment, i) => {
-    if (segment.input === null && segment.ops.length === 0) return;
-    const numbers = segment.input === null ? 0 : rows * registerWidth(registers[segment.input]);
-    const zeros = input.kind === 'samples' && i === 0 ? new Uint8Array(numbers) : new Float32Array(numbers);
+  const busy = busySegments(segments);
+  const numbersOf = (register: number) => rows * registerWidth(registers[register]);
+  for (const segment of busy) {
+    const entry = segments[segment].input;
+    const numbers = entry === null ? 0 : numbersOf(entry);
+    const takesSamples = input.kind === 'samples' && segment === 0;
     block.forward({
-      segment: i,
+      segment,
       micro: 0,
       step: 0,
       rows,
       training: true,
-      ...(segment.input !== null && { input: zeros }),
-      ...(head && i === last && { labels: new Uint8Array(rows) }),
+      ...(entry !== null && { input: takesSamples ? new Uint8Array(numbers) : new Float32Array(numbers) }),
+      ...(head && segment === segments.length - 1 && { labels: new Uint8Array(rows) }),
     });
-  });
-  for (let i = last; i >= 0; i--) {
-    const { input: entry, ops, output } = segments[i];
-    if (entry === null && ops.length === 0) continue;
-    const gradient = output === null ? null : new Float32Array(rows * registerWidth(registers[output]));
-    block.backward({ segment: i, micro: 0, ...(gradient && { gradient }) });
+  }
+  for (const segment of busy.toReversed()) {
+    const { output } = segments[segment];
+    block.backward({
+      segment,
+      micro: 0,
+      ...(output !== null && { gradient: new Float32Array(numbersOf(output)) }),
+    });
   }
   block.abandon();
 }

@@ -60,6 +60,10 @@ export function stageScript(nodes: readonly Node[], splits: readonly Split[], is
     there.add(output);
   });
   if (!isLastStage) exits.push(steps[steps.length - 1].output);
+  // What only way stations read is not measured, as in the lanes' programs.
+  const ends = new Set(nodes.flatMap(({ kind, inputs }) => (kind === 'unitwise' ? [] : inputs)));
+  for (const step of steps)
+    step.mayMeasure &&= exits.includes(step.output) || ends.has(tensorIn(step.output));
   return { steps, entries: [], exits };
 }
 
@@ -118,7 +122,7 @@ export function keptRegisters({ steps, entries, exits }: Script): Map<number, nu
     const isEnd = by.length === 0 && !isExit;
     const stays =
       by.some(({ kind, segment }) => KEEPS_INPUT.has(kind) || segment !== (home ?? by[0]).segment) ||
-      (home !== undefined && (KEEPS_OUTPUT.has(home.kind) || (isExit && home.mayMeasure))) ||
+      (home !== undefined && (KEEPS_OUTPUT.has(home.kind) || home.mayMeasure)) ||
       by.length > 1 ||
       isEnd;
     const gradientsMeet = by.length + (isExit ? 1 : 0) !== 1 || by.some(({ inputs }) => inputs.length > 1);

@@ -103,7 +103,7 @@ export interface ForwardTask {
   labels?: Uint8Array;
   /** False: nothing is kept for a backward pass (but registers that later segments read, until they have). */
   training: boolean;
-  /** Measure the importance of units on this micro-batch, in its backward. */
+  /** Measure the importance of units on this micro-batch, in its backward; its first pass decides. */
   measure?: boolean;
 }
 
@@ -180,8 +180,9 @@ export interface BlockCost {
 }
 
 /**
- * Runs one block. Calls are served one at a time in the order they came. A rejected call leaves the block as it was
- * and says why for people (lost WebGL context, out of memory, numbers that are not finite).
+ * Runs one block. Calls are served one at a time in the order they came. A micro-batch goes forward through the segments that are not
+ * idle, in order, and in training back again; a pass whose turn it is not is rejected. A rejected call leaves the block as it was and
+ * says why for people (lost WebGL context, out of memory, numbers that are not finite).
  */
 export interface Compute {
   readonly device: DeviceInfo;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import type { Compute, LayerState } from '../../client/ports/compute.ts';
+import { batchNorm, dense, model as modelOf } from '../support/specs.ts';
 import { batch, blockOf, layersIn, mlp, newCompute, optimizer, readAll, through } from './support.ts';
 
 const model = mlp([6, 5, 4, 3], 'relu');
@@ -178,6 +179,26 @@ describe('a block', () => {
       /Output of micro-batch 0.*not finite/,
     );
     open.close();
+  });
+
+  it('learns no moving statistics from a forward that is refused', async () => {
+    const spec = modelOf([6], [batchNorm('n'), dense('d', 4), dense('last', 3)]);
+    const block = blockOf(spec, optimizer('sgd'), { to: 2 });
+    const [open, untouched] = [newCompute(), newCompute()];
+    for (const each of [open, untouched]) await each.load(block, []);
+    const tooLarge = new Float32Array(24).fill(3e38);
+    await assert.rejects(forward(open, 0, { input: tooLarge }), /Output of micro-batch 0 .*not finite/);
+    const states: LayerState[] = [];
+    for (const each of [open, untouched]) {
+      await forward(each, 0);
+      await each.backward({ segment: 0, micro: 0, gradient: new Float32Array(16).fill(0.1) });
+      await each.step({ counted: 1, learningRate: 0.1 });
+      states.push(await each.read('n'));
+      each.close();
+    }
+    const mean = states[1].parameters.find(({ name }) => name === 'n/moving_mean')!;
+    assert.ok(mean.data.every((value) => value !== 0));
+    assert.deepEqual(states[0], states[1]);
   });
 
   it('forgets micro-batches in flight and sums when told to abandon', async () => {

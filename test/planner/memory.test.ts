@@ -5,6 +5,7 @@ import { cnn, mlp } from '../../client/model/models.ts';
 import { resnet } from '../../client/model/resnet.ts';
 import { programOf } from '../../client/partition/exchange.ts';
 import { partitionOf } from '../../client/partition/partition.ts';
+import { oneLaneStage } from '../../client/partition/stages.ts';
 import { blockBytes } from '../../client/planner/memory.ts';
 import { makePlan } from '../../client/planner/plan.ts';
 import type { RunChoices } from '../../client/defaults.ts';
@@ -14,6 +15,7 @@ import { Grid, type GridOptions } from '../support/grid.ts';
 import { byteBatch } from '../support/numbers.ts';
 import { assertProperty } from '../support/property.ts';
 import { trainingArbitrary } from '../support/random-training.ts';
+import { dense, model as modelOf, softmax } from '../support/specs.ts';
 import { requestOf } from './requests.ts';
 import { roomOf } from './rooms.ts';
 
@@ -63,6 +65,18 @@ describe('memory', () => {
         );
       },
     );
+  });
+
+  it('of a block is never more, either, where much is kept to measure importance alone', async () => {
+    // The backward of a softmax reads what it made, not what it was given.
+    const layers = Array.from({ length: 8 }, (_, i) => [dense(`dense_${i}`, 16), softmax(`softmax_${i}`)]);
+    const model = modelOf([16], [...layers.flat(), dense('last', 3)]);
+    const stages = [oneLaneStage([0, modelGraph(model).nodes.length], 'p000000001')];
+    const optimizer = { kind: 'sgd', learningRate: 0.01, decay: 'constant' } as const;
+    const options = { model, stages, optimizer, seed: 1, rows: 256, microBatches: 1 };
+    const [[peak]] = await peaks(options, 3);
+    const [[bound]] = bounds(options);
+    assert.ok(peak <= bound, `${peak} of ${bound} bytes`);
   });
 
   const models: Record<string, ModelSpec> = { mlp: mlp(784, 10), cnn: cnn(28, 10), resnet: resnet(28, 10) };

@@ -190,6 +190,7 @@ export class Grid {
       step,
       rows,
       training,
+      measure: micro === 0 && step % 2 === 0,
       ...(input && { input }),
       ...(view.endsModel && { labels }),
     });

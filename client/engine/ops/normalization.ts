@@ -146,14 +146,18 @@ export function normalization(context: OpContext, op: Normalizing): RunningOp {
         return { output };
       }
       const { mean, variance } = moments(x);
+      const deviation = kernels.elementwise(inverse, kernels.copy(variance), [], [op.epsilon]);
+      const output = placed(standardised(x, mean, deviation));
+      deviation.dispose();
+      return { output, extras: [mean, variance] };
+    },
+    backward({ inputs: [x], extras: [mean, variance] }, gradient, wantsInput) {
+      // Statistics learn here: a forward may still be refused after this op has run.
       if (movingMean && movingVariance) {
         follow(movingMean, mean);
         follow(movingVariance, variance);
       }
       const deviation = kernels.elementwise(inverse, variance, [], [op.epsilon]);
-      return { output: placed(standardised(x, mean, deviation)), extras: [mean, deviation] };
-    },
-    backward({ inputs: [x], extras: [mean, deviation] }, gradient, wantsInput) {
       const xhat = standardised(x!, mean, deviation);
       if (gamma) addTo(kernels, gamma, kernels.columnSums(product, [gradient, xhat], []));
       if (beta) beta.sums[0] = kernels.addColumnSums(beta.sums[0], gradient);
