@@ -15,7 +15,7 @@ import type { WantedRun } from './ep-run-settings.ts';
 import './ep-run-status.ts';
 import { missingData } from './missing-data.ts';
 import { RoomController, type RoomLike } from './room-controller.ts';
-import { missingNote, startBlocker } from './room-view.ts';
+import { isRunning, missingNote, startBlocker } from './room-view.ts';
 import { sharedStyles } from './styles.ts';
 
 /** Inside a room: the run, who takes part, and how others get in. */
@@ -77,6 +77,10 @@ export class EpRoom extends LitElement {
 
   protected override willUpdate(changed: PropertyValues<this>): void {
     if (changed.has('room')) this.#controller.watch(this.room);
+    const { snapshot } = this.#controller;
+    if (!snapshot) return;
+    // What is the matter by now stands beside the buttons.
+    if (isRunning(snapshot.run)) this.refusal = '';
   }
 
   protected override render() {

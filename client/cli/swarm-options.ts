@@ -217,5 +217,9 @@ function sizesOf(taskName: RunConfig['task']): { inputs: number; classes: number
 function checkPeers(grid: NonNullable<RunConfig['grid']>, peers: number): void {
   const needed = grid.stages * grid.lanes;
   if (needed <= peers) return;
-  throw new FlagError(`--grid ${gridText(grid)} needs ${needed} peers, but --peers is ${peers}.`);
+  const remedy =
+    needed > LIMITS.room.peers
+      ? `choose a smaller grid: a room takes ${LIMITS.room.peers} peers at most`
+      : `give --peers ${needed}, or choose a smaller grid`;
+  throw new FlagError(`--grid ${gridText(grid)} needs ${needed} peers, but --peers is ${peers}: ${remedy}.`);
 }

@@ -88,8 +88,8 @@ class Narrator {
       if (this.#told.has(key)) continue;
       this.#told.add(key);
       if (event.type === 'peer-left') this.left.push(event.message.replace(/ (left|is gone).*$/, ''));
-      // The plan is shown as a table, the result in the summary.
-      if (event.type === 'planned' || event.type === 'evaluated') continue;
+      // The plan is shown as a table, the result in the summary, a failure at the very end.
+      if (['planned', 'evaluated', 'failed'].includes(event.type)) continue;
       if (event.type === 'coordinator' && event.t_ms === 0) continue;
       this.terminal.line(`[${duration(event.t_ms)}] ${event.message}`);
     }

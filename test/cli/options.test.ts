@@ -186,7 +186,14 @@ describe('flags of the swarm command', () => {
     ['--grid 2', /--grid wants stages x lanes such as 2x2, each from 1 to 16, or auto, not "2"/],
     ['--grid 0x2', /--grid wants .*not "0x2"/],
     ['--grid 2x17', /--grid wants .*not "2x17"/],
-    ['--grid 2x3', /^--grid 2x3 needs 6 peers, but --peers is 4\. All flags/],
+    [
+      '--grid 2x3',
+      /^--grid 2x3 needs 6 peers, but --peers is 4: give --peers 6, or choose a smaller grid\. All flags/,
+    ],
+    [
+      '--grid 5x4',
+      /^--grid 5x4 needs 20 peers, but --peers is 4: choose a smaller grid: a room takes 16 peers at most\./,
+    ],
     ['--partition vertical --grid 2x2', /--partition vertical --grid 2x2 has 2 lanes, .*alone: 4x1\./],
     ['--partition horizontal --grid 2x2', /--partition horizontal --grid 2x2 has 2 stages, .*alone: 1x4\./],
     ['--partition hybrid --grid 4x1', /--partition hybrid --grid 4x1 is a vertical partition/],

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { makeReport } from '../../client/swarm/record/report.ts';
+import type { Compute } from '../../client/ports/compute.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
+import type { SimDevice } from './device.ts';
 import { SimRoom, tinyConfig } from './sim-room.ts';
 
 const GRIDS = [
@@ -121,15 +123,49 @@ describe('rooms with lanes', () => {
   it('says how many peers a grid needs', async () => {
     const room = new SimRoom(3);
     assert.ok(await room.settle());
-    await room.train(hybrid());
-    assert.equal(recordOf(room).phase, 'failed');
-    assert.match(recordOf(room).message, /2x2 needs 4 peers/);
+    await assert.rejects(room.start(hybrid()), {
+      message: 'The grid 2x2 needs 4 peers, but 3 are here: let 1 more join, or choose a smaller grid.',
+    });
+    assert.equal(recordOf(room).phase, 'idle', 'nothing was begun');
+    await room.train(hybrid({ grid: { stages: 1, lanes: 3 } }));
+    assertFinished(room);
+    room.close();
+  });
+
+  it('says how much memory is missing where the model fits nowhere', async () => {
+    const room = new SimRoom(4, { wrap: (device) => withMemory(device, 100_000) });
+    assert.ok(await room.settle());
+    await room.train(tinyConfig({ partition: 'auto', widths: [400, 400] }));
+    for (const { swarm } of room.on) {
+      const { phase, message, events } = swarm.record;
+      assert.equal(phase, 'failed');
+      const [, needed, had, missing] =
+        /^The model needs ([\d.]+) MB of memory and the room has ([\d.]+) MB on 4 peers: ([\d.]+) MB are missing, .* Let more or larger devices join, choose a smaller model, or smaller micro-batches\.$/
+          .exec(message)
+          ?.map(Number) ?? assert.fail(message);
+      assert.equal(had, 0.4);
+      // 165,000 parameters or so, with sums of gradients: 1.3 MB, and some for activations.
+      assert.ok(needed > 1.3 && needed < 2.6, message);
+      assert.ok(missing >= needed - had - 0.1 && missing <= needed, message);
+      assert.equal(events.at(-1)!.message, message, 'the report has it, too');
+    }
     room.close();
   });
 });
 
 /** So slow that weights hardly move. */
 const SLOW = { kind: 'sgd', learningRate: 1e-6, decay: 'constant' } as const;
+
+/** The device, with a budget for tensors. */
+function withMemory(device: SimDevice, memoryBytes: number): Compute {
+  return new Proxy<Compute>(device, {
+    get: (_, key) => {
+      if (key === 'device') return { ...device.device, memoryBytes };
+      const value: unknown = Reflect.get(device, key);
+      return typeof value === 'function' ? (value.bind(device) as unknown) : value;
+    },
+  });
+}
 
 async function collected(room: SimRoom) {
   const model = room.on[0].swarm.collectModel();

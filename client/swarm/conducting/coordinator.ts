@@ -4,6 +4,7 @@ import { LIMITS } from '../../../shared/limits.ts';
 import type { RunConfig } from '../../../shared/schema/config.ts';
 import type { Control } from '../../../shared/schema/control.ts';
 import type { Plan, Term } from '../../../shared/schema/plan.ts';
+import { gridShortage } from '../../grid.ts';
 import { Conclusion } from './conclusion.ts';
 import { describeDeparture, NOTHING, type Departure, type Stock } from './mending.ts';
 import { Fenced, Office, type CoordinatorContext } from './office.ts';
@@ -43,11 +44,15 @@ export class Coordinator {
     this.#pausing = new Pausing(this.#office);
   }
 
-  /** A person asks for a run. */
-  /** `weightsFrom`: a peer that has the weights to begin with; null: they come from the seed. */
+  /**
+   * A person asks for a run.
+   * @param weightsFrom a peer that has the weights to begin with; null: they come from the seed
+   */
   start(config: RunConfig, weightsFrom: PeerId | null): { accepted: boolean; message: string } {
     if (this.#conducting) return { accepted: false, message: 'A run is going on already. Stop it first.' };
     const { self, record } = this.context;
+    const shortage = gridShortage(config.grid, this.context.alive().length);
+    if (shortage !== null) return { accepted: false, message: `The grid ${shortage}.` };
     record.begin(hashText(`${self}/${this.#office.term.counter}/${++this.#runs}`) || 1);
     this.#office.announce('preparing', 'Starting', 0, { config });
     this.#office.appoint(0);
