@@ -288,6 +288,50 @@ describe('the run in a room', () => {
   });
 });
 
+describe('a new plan', () => {
+  const anew = (view: EpRoom) => within<HTMLButtonElement>(view, 'ep-plan', '#anew');
+  const beside = (view: EpRoom) => readable(within(view, 'ep-plan', '#why'));
+
+  it('can be asked for while a run trains, and says what it does', async () => {
+    const room = new FakeRoom('training');
+    const view = await open(room);
+    expect(beside(view)).to.match(
+      /^Measures devices again, .* mattered most so far to fast, well linked, steady peers\.$/,
+    );
+    anew(view).click();
+    expect(room.calls).to.deep.equal(['replan']);
+  });
+
+  for (const [phase, why] of [
+    ['preparing', 'A plan is being made already: devices are measured and blocks loaded.'],
+    ['paused', 'Training is paused: a new plan is made when it goes on.'],
+    ['evaluating', 'Training is over: the model is being tested.'],
+    ['finished', 'No run goes on.'],
+    ['failed', 'No run goes on.'],
+  ] as const) {
+    it(`cannot be asked for while a run is ${phase}, and says why`, async () => {
+      const view = await open(new FakeRoom(phase));
+      expect(anew(view).disabled).to.equal(true);
+      expect(beside(view)).to.equal(why);
+    });
+  }
+
+  it('says why it was refused, until it is not', async () => {
+    const room = new FakeRoom('training');
+    const view = await open(room);
+    const alarm = () => readable(within(view, 'ep-plan', '[role=alert]'));
+    room.refuses = 'No new plan now. Training is paused.';
+    anew(view).click();
+    await aTimeout(50);
+    expect(alarm()).to.equal(room.refuses);
+    room.refuses = '';
+    anew(view).click();
+    await aTimeout(50);
+    expect(alarm()).to.equal('');
+    expect(room.calls).to.deep.equal(['replan']);
+  });
+});
+
 describe('a room', () => {
   it('lists who is here, with devices, links and blocks', async () => {
     const view = await open(new FakeRoom('training'));
