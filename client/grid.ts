@@ -17,6 +17,16 @@ export function readGrid(text: string): Grid | null {
   );
 }
 
+/** Why so few peers cannot make up a grid, and what to do; null where they can. Without a subject. */
+export function gridShortage(grid: Grid | null, peers: number): string | null {
+  const needed = grid ? grid.stages * grid.lanes : 0;
+  if (!grid || needed <= peers) return null;
+  const short = `${gridText(grid)} needs ${needed} peers, but ${peers} ${peers === 1 ? 'is' : 'are'} here`;
+  return needed > LIMITS.room.peers
+    ? `${short} and a room takes ${LIMITS.room.peers} at most: choose a smaller grid`
+    : `${short}: let ${needed - peers} more join, or choose a smaller grid`;
+}
+
 /** What else than the grid does not fit it; null where all is well. Without a subject. */
 export function gridComplaint({ partition, grid }: Pick<RunConfig, 'partition' | 'grid'>): string | null {
   if (!grid) return null;

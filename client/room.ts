@@ -143,7 +143,10 @@ export class Room {
     this.#swarm.stop();
   }
 
-  /** A new plan for everybody who is here now; training goes on from where it is. */
+  /**
+   * A new plan for everybody who is here now, by devices measured again and the importance of units so far; training goes on from
+   * where it is. Throws a message for people where there is nothing to plan anew.
+   */
   replan(): void {
     this.#swarm.replan();
   }

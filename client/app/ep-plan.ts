@@ -6,16 +6,21 @@ import type { RunConfig } from '../../shared/schema/config.ts';
 import type { Plan } from '../../shared/schema/plan.ts';
 import { overviewOf, type LaneView, type StageView } from '../partition/overview.ts';
 import type { RoomSnapshot } from '../room.ts';
+import { replanObstacle } from '../swarm/record/replan-obstacle.ts';
 import { boxHeights, exchangesText, hueOf, linesIn, partText, ribbons, sizesRem } from './plan-picture.ts';
 import { planStyles } from './plan-styles.ts';
 import { people } from './room-view.ts';
 import { sharedStyles } from './styles.ts';
 import { bytes, count, percent } from './wording.ts';
 
+const ANEW =
+  'Measures devices again, takes links as they are now, and gives the super neurons that mattered most so far ' +
+  'to fast, well linked, steady peers.';
+
 /** So many stages stand side by side with lines between their lanes; more of them wrap. */
 const SIDE_BY_SIDE = 4;
 
-/** The plan as a picture: stages from left to right, their lanes as boxes, what crosses between them. */
+/** The plan as a picture: stages from left to right, their lanes as boxes, what crosses between them. `ep-replan`: a new one is wanted. */
 @customElement('ep-plan')
 export class EpPlan extends LitElement {
   static override styles = [sharedStyles, planStyles];
@@ -26,6 +31,8 @@ export class EpPlan extends LitElement {
   @property({ attribute: false }) plan!: Plan;
   /** The run that it is for. */
   @property({ attribute: false }) config!: RunConfig;
+  /** Why the last wish for a new plan was refused. */
+  @property() refusal = '';
   /** Names outlive the peers that left while this element was there. */
   readonly #names = new Map<PeerId, string>();
   #stages: StageView[] = [];
@@ -56,6 +63,7 @@ export class EpPlan extends LitElement {
     const isLong = this.#stages.length > SIDE_BY_SIDE;
     return html`
       <h2>Plan ${version}</h2>
+      ${this.#anew()}
       <div class=${classMap({ picture: true, long: isLong })} role="img" aria-label=${this.#summary()}>
         ${this.#stages.map((stage, i) => [this.#stage(stage, i), stage.after ? this.#boundary(i) : nothing])}
       </div>
@@ -68,6 +76,22 @@ export class EpPlan extends LitElement {
         </ol>
       </details>
     `;
+  }
+
+  /** A new plan in place of this one. */
+  #anew() {
+    const obstacle = replanObstacle(this.snapshot.run);
+    return html`<div class="row">
+        <button id="anew" ?disabled=${obstacle !== ''} aria-describedby="why" @click=${this.#onAnew}>
+          Plan anew
+        </button>
+        <span id="why" class="muted small">${obstacle || ANEW}</span>
+      </div>
+      <div role="alert">${this.refusal ? html`<p class="notice bad">${this.refusal}</p>` : nothing}</div>`;
+  }
+
+  #onAnew(): void {
+    this.dispatchEvent(new CustomEvent('ep-replan'));
   }
 
   #stage(stage: StageView, index: number) {

@@ -3,6 +3,7 @@ import { customElement, property, state } from 'lit/decorators.js';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { Plan } from '../../shared/schema/plan.ts';
 import type { RoomSnapshot } from '../room.ts';
+import { replanObstacle } from '../swarm/record/replan-obstacle.ts';
 import './ep-chart.ts';
 import './ep-events.ts';
 import './ep-invite.ts';
@@ -15,7 +16,7 @@ import type { WantedRun } from './ep-run-settings.ts';
 import './ep-run-status.ts';
 import { missingData } from './missing-data.ts';
 import { RoomController, type RoomLike } from './room-controller.ts';
-import { missingNote, startBlocker } from './room-view.ts';
+import { isRunning, missingNote, startBlocker } from './room-view.ts';
 import { sharedStyles } from './styles.ts';
 
 /** Inside a room: the run, who takes part, and how others get in. */
@@ -73,10 +74,17 @@ export class EpRoom extends LitElement {
   @property({ attribute: false }) secret: string | null = null;
   /** Why the last Start was refused. */
   @state() private refusal = '';
+  /** Why the last wish for a new plan was refused. */
+  @state() private replanRefusal = '';
   readonly #controller = new RoomController(this);
 
   protected override willUpdate(changed: PropertyValues<this>): void {
     if (changed.has('room')) this.#controller.watch(this.room);
+    const { snapshot } = this.#controller;
+    if (!snapshot) return;
+    // What is the matter by now stands beside the buttons.
+    if (isRunning(snapshot.run)) this.refusal = '';
+    if (replanObstacle(snapshot.run) !== '') this.replanRefusal = '';
   }
 
   protected override render() {
@@ -132,7 +140,15 @@ export class EpRoom extends LitElement {
 
   #plan(snapshot: RoomSnapshot, plan: Plan, config: RunConfig) {
     const { importance } = snapshot.run;
-    return html`<ep-plan class="box" .snapshot=${snapshot} .plan=${plan} .config=${config}></ep-plan> ${
+    return html`<ep-plan
+        class="box"
+        .snapshot=${snapshot}
+        .plan=${plan}
+        .config=${config}
+        .refusal=${this.replanRefusal}
+        @ep-replan=${this.#onReplan}
+      ></ep-plan>
+      ${
         importance.length > 0
           ? html`<ep-importance
               class="box"
@@ -153,6 +169,15 @@ export class EpRoom extends LitElement {
       await this.room.start(detail.config, detail.weights);
     } catch (error) {
       this.refusal = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  #onReplan(): void {
+    this.replanRefusal = '';
+    try {
+      this.room.replan();
+    } catch (error) {
+      this.replanRefusal = error instanceof Error ? error.message : String(error);
     }
   }
 

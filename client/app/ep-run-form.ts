@@ -1,4 +1,4 @@
-import { css, html, LitElement, nothing } from 'lit';
+import { css, html, LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
 import type { Phase } from '../../shared/schema/control.ts';
 import './ep-run-settings.ts';
@@ -35,6 +35,11 @@ export class EpRunForm extends LitElement {
   @state() private problem = '';
   @query('details') private details!: HTMLDetailsElement;
   @query('ep-run-settings') private settings!: EpRunSettings;
+
+  protected override willUpdate(changed: PropertyValues<this>): void {
+    // Somebody else may have started a run in the meantime.
+    if (changed.has('phase') && isRunning(this)) this.problem = '';
+  }
 
   protected override render() {
     const running = isRunning(this);

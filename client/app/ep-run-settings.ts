@@ -4,7 +4,7 @@ import { LIMITS } from '../../shared/limits.ts';
 import type { ModelSpec } from '../../shared/model.ts';
 import { RunConfigSchema, type RunConfig } from '../../shared/schema/config.ts';
 import { runConfig } from '../defaults.ts';
-import { gridComplaint, gridText, readGrid } from '../grid.ts';
+import { gridComplaint, gridShortage, readGrid } from '../grid.ts';
 import type { LayerState } from '../ports/compute.ts';
 import { readUpload } from './model-upload.ts';
 import { sharedStyles } from './styles.ts';
@@ -182,10 +182,9 @@ export class EpRunSettings extends LitElement {
     } catch (error) {
       throw new Error(`The grid ${(error as Error).message}`, { cause: error });
     }
-    const needed = grid ? grid.stages * grid.lanes : 0;
-    if (needed <= this.peers) return grid;
-    const here = `${this.peers} ${this.peers === 1 ? 'is' : 'are'} here`;
-    throw new Error(`The grid ${gridText(grid!)} needs ${needed} peers, but ${here}.`);
+    const shortage = gridShortage(grid, this.peers);
+    if (shortage !== null) throw new Error(`The grid ${shortage}.`);
+    return grid;
   }
 
   #onModel(event: Event): void {

@@ -11,6 +11,15 @@ export const planStyles = css`
       --depth: 60%;
     }
   }
+  .row {
+    margin-bottom: 0.75rem;
+  }
+  #why {
+    flex: 1 1 14rem;
+  }
+  [role='alert'] .notice {
+    margin-bottom: 0.75rem;
+  }
   .picture {
     display: flex;
     align-items: flex-start;

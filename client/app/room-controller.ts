@@ -4,7 +4,17 @@ import type { Room, RoomSnapshot } from '../room.ts';
 /** What the page uses of a room; tests put a fake in its place. */
 export type RoomLike = Pick<
   Room,
-  'code' | 'snapshot' | 'onChange' | 'start' | 'stop' | 'goOn' | 'steps' | 'report' | 'saveModel' | 'leave'
+  | 'code'
+  | 'snapshot'
+  | 'onChange'
+  | 'start'
+  | 'stop'
+  | 'goOn'
+  | 'replan'
+  | 'steps'
+  | 'report'
+  | 'saveModel'
+  | 'leave'
 >;
 
 /** The page shares its processor with training: it looks at the room at most this often. */

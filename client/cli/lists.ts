@@ -1,4 +1,4 @@
-import { FlagError, readNumber, type NumberRange } from '../../shared/flags.ts';
+import { FlagError, readNumber, readWhole, type NumberRange } from '../../shared/flags.ts';
 import { LIMITS } from '../../shared/limits.ts';
 
 /** Messages between two peers (numbered from 1) come this much later, in both directions. */
@@ -17,6 +17,20 @@ export function readPerPeer(flag: string, text: string, peers: number, range: Nu
   throw new FlagError(
     `--${flag} has ${values.length} numbers for ${peers} peers: give one per peer, or a single one for all.`,
   );
+}
+
+/** Steps that a run reaches before its end, ascending: `100,300`. Throws a FlagError. */
+export function readSteps(flag: string, text: string, steps: number): number[] {
+  const found = text.split(',').map((item) => {
+    const step = readWhole(flag, item.trim(), { min: 1, max: LIMITS.run.steps }, `--${flag} 100,300`);
+    if (step < steps) return step;
+    throw new FlagError(
+      `--${flag} ${step} is no step before the end of a run of ${steps}: give smaller ones, or more --steps.`,
+    );
+  });
+  const twice = found.find((step, i) => found.indexOf(step) < i);
+  if (twice !== undefined) throw new FlagError(`--${flag} names step ${twice} twice: name it once.`);
+  return found.sort((a, b) => a - b);
 }
 
 /** `1-2:80,1-3:20`, or one number for every link. Throws a FlagError. */

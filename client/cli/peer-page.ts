@@ -98,6 +98,20 @@ export class PeerPage {
     return this.#ask(() => this.page.evaluate(() => window.edgepipe!.room!.goOn()));
   }
 
+  /** Asks for a new plan. Gives why the room makes none; null where it does. */
+  replan(): Promise<string | null> {
+    return this.#ask(() =>
+      this.page.evaluate(() => {
+        try {
+          window.edgepipe!.room!.replan();
+          return null;
+        } catch (error) {
+          return error instanceof Error ? error.message : String(error);
+        }
+      }),
+    );
+  }
+
   steps(): Promise<Report['steps']> {
     return this.#ask(() => this.page.evaluate(() => window.edgepipe!.room!.steps()));
   }

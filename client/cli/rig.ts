@@ -44,7 +44,7 @@ export interface FollowOptions {
   /** Fails where nothing changes for this long; never by default. */
   stallMs?: number;
   /** Hears every look at the room. */
-  onSnapshot?: (snapshot: RoomSnapshot) => void;
+  onSnapshot?: (snapshot: RoomSnapshot) => void | Promise<void>;
 }
 
 const JOIN_MS = 120_000;
@@ -130,6 +130,11 @@ export class SwarmRig {
     await this.#first((peer) => peer.start(config, weights));
   }
 
+  /** Asks for a new plan. Gives why the room makes none; null where it does. */
+  replan(): Promise<string | null> {
+    return this.#first((peer) => peer.replan());
+  }
+
   /** The room as a surviving page sees it. */
   snapshot(): Promise<RoomSnapshot> {
     return this.#first((peer) => peer.snapshot());
@@ -143,7 +148,7 @@ export class SwarmRig {
     let state = '';
     for (;;) {
       const snapshot = await this.snapshot();
-      onSnapshot?.(snapshot);
+      await onSnapshot?.(snapshot);
       if (isDone(snapshot)) return snapshot;
       const { phase, message, share, stepsDone, events } = snapshot.run;
       const now = Date.now();

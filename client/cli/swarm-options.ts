@@ -19,7 +19,7 @@ import { modelGraph, sizeOf } from '../model/graph.ts';
 import { layerStates } from '../model/import-model.ts';
 import type { LayerState } from '../ports/compute.ts';
 import { TASKS } from '../data/tasks.ts';
-import { readDelays, readPerPeer, type LinkDelay } from './lists.ts';
+import { readDelays, readPerPeer, readSteps, type LinkDelay } from './lists.ts';
 import { isModelFile, readModelFile } from './model-input.ts';
 import { checkBrowser, checkDataSet, checkReportFile, checkSaveDir } from './paths.ts';
 import { rangeOf } from './ranges.ts';
@@ -29,6 +29,8 @@ import { DEFAULT_PEERS, DEFAULT_TIMEOUT_SECONDS } from './swarm-help.ts';
 export interface SwarmOptions {
   peers: number;
   config: RunConfig;
+  /** Steps at which the room plans anew, ascending. */
+  replan: number[];
   /** What the run begins with, where the model came with weights. */
   weights: LayerState[] | null;
   /** Where the report goes. */
@@ -58,6 +60,8 @@ const FLAGS = {
   partition: { example: '--partition hybrid' },
   grid: { example: '--grid 2x2' },
   shares: { example: '--shares measured' },
+  replan: { example: '--replan 100,300' },
+  ordering: { example: '--ordering random' },
   steps: { example: '--steps 600' },
   batch: { example: '--batch 128' },
   'micro-batches': { example: '--micro-batches 4' },
@@ -82,7 +86,7 @@ type Flag = keyof typeof FLAGS;
 const DAY_SECONDS = 86_400;
 const MEMORY_MB = { min: 0, max: 1e9, aboveMin: true };
 
-const { steps, batch, microBatches, seed, task, partition, shares } = RunConfigSchema.entries;
+const { steps, batch, microBatches, seed, task, partition, shares, ordering } = RunConfigSchema.entries;
 const optimizers = OptimizerSchema.entries;
 const defaults = runConfig();
 /** Reads the command line; what is wrong with it is one line that names the flag and the remedy. */
@@ -112,6 +116,7 @@ function optionsOf(given: GivenFlags<Flag>): SwarmOptions {
   const options: SwarmOptions = {
     peers,
     config,
+    replan: read('replan', (text) => readSteps('replan', text, config.steps)) ?? [],
     weights,
     report: textOf('report'),
     save: textOf('save'),
@@ -188,7 +193,8 @@ function configOf(
         `for example --batch ${fitting} --micro-batches ${config.microBatches}.`,
     );
   }
-  const checked = v.safeParse(RunConfigSchema, config);
+  const order = choice('ordering', ordering.wrapped.options);
+  const checked = v.safeParse(RunConfigSchema, { ...config, ...(order && { ordering: order }) });
   if (!checked.success) throw new FlagError(`This run is not possible: ${complaint(checked.issues)}.`);
   return { config: checked.output, weights };
 }
@@ -217,5 +223,9 @@ function sizesOf(taskName: RunConfig['task']): { inputs: number; classes: number
 function checkPeers(grid: NonNullable<RunConfig['grid']>, peers: number): void {
   const needed = grid.stages * grid.lanes;
   if (needed <= peers) return;
-  throw new FlagError(`--grid ${gridText(grid)} needs ${needed} peers, but --peers is ${peers}.`);
+  const remedy =
+    needed > LIMITS.room.peers
+      ? `choose a smaller grid: a room takes ${LIMITS.room.peers} peers at most`
+      : `give --peers ${needed}, or choose a smaller grid`;
+  throw new FlagError(`--grid ${gridText(grid)} needs ${needed} peers, but --peers is ${peers}: ${remedy}.`);
 }

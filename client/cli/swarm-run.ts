@@ -6,7 +6,8 @@ import { renderUnicodeCompact } from 'uqr';
 import type { RoomSnapshot } from '../room.ts';
 import { LIMITS } from '../../shared/limits.ts';
 import { writeModelFiles } from './model-files.ts';
-import { duration } from './progress.ts';
+import { duration, listed } from './progress.ts';
+import { Replans } from './replans.ts';
 import type { SwarmRig } from './rig.ts';
 import { RigError } from './rig-error.ts';
 import type { SwarmOptions } from './swarm-options.ts';
@@ -50,14 +51,21 @@ export async function runSwarm(options: SwarmOptions, ports: SwarmRunPorts): Pro
   const before = rig.server.stats().relayed;
   await rig.start(config, options.weights);
   const narrator = new Narrator(terminal);
+  const replans = new Replans(options.replan, () => rig.replan());
   const slowestMs = Math.max(0, ...(options.deviceMs ?? []));
   await rig.waitFor('finished', {
     timeoutMs: deadline - Date.now(),
     // Emulated devices may take that long for a step (backward takes twice the time of forward) or for being measured.
     stallMs: STALL_MS + 6 * slowestMs * config.microBatches,
-    onSnapshot: (snapshot) => narrator.tell(snapshot),
+    onSnapshot: (snapshot) => {
+      narrator.tell(snapshot);
+      return replans.look(snapshot.run);
+    },
   });
   terminal.clear();
+  if (replans.due.length > 0) {
+    terminal.line(`Not planned anew at step ${listed(replans.due.map(String))}: the run was over before.`);
+  }
   const report = checked(await rig.report());
   terminal.line();
   terminal.lines(summaryText(report, { before, after: rig.server.stats().relayed }, narrator.left));
@@ -88,8 +96,8 @@ class Narrator {
       if (this.#told.has(key)) continue;
       this.#told.add(key);
       if (event.type === 'peer-left') this.left.push(event.message.replace(/ (left|is gone).*$/, ''));
-      // The plan is shown as a table, the result in the summary.
-      if (event.type === 'planned' || event.type === 'evaluated') continue;
+      // The plan is shown as a table, the result in the summary, a failure at the very end.
+      if (['planned', 'evaluated', 'failed'].includes(event.type)) continue;
       if (event.type === 'coordinator' && event.t_ms === 0) continue;
       this.terminal.line(`[${duration(event.t_ms)}] ${event.message}`);
     }

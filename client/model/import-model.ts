@@ -6,7 +6,7 @@ import { ModelSpecSchema } from '../../shared/schema/config.ts';
 import type { LayerState, NamedArray } from '../ports/compute.ts';
 import { modelGraph, parameterCount, sizeOf, type TensorShape } from './graph.ts';
 import { layerNodes } from './layer-nodes.ts';
-import { readLayer, type ReadLayer } from './import/layer-classes.ts';
+import { assertKnownClass, readLayer, type ReadLayer } from './import/layer-classes.ts';
 import { readTopology, statedShape, type SavedLayer } from './import/topology.ts';
 import { readWeights, weightFiles } from './import/weights.ts';
 
@@ -30,6 +30,8 @@ export function importModel(
   { inputs, classes }: { inputs: number; classes: number },
 ): ImportedModel {
   const topology = readTopology(json);
+  // Before anything else: layers for other kinds of data also want other samples, and that is not what to mend.
+  for (const { config } of topology.layers) assertKnownClass(config);
   const reader = new ModelReader(topology.layers, inputs);
   const model = checked({
     name: topology.name.trim().slice(0, LIMITS.run.layerNameChars) || 'imported',
@@ -136,7 +138,7 @@ function fitting(shape: readonly number[], saved: readonly SavedLayer[], inputs:
   const isReshaped = readers.every(({ config }) => ['Flatten', 'Reshape'].includes(config.className));
   if (shape.length === 2 && shape[0] === side && shape[1] === side && isReshaped) return [side, side, 1];
   throw new Error(
-    `The model takes samples of shape [${shape.join(', ')}], but the task's are [${inputs}] or [${side}, ${side}, 1].`,
+    `The model takes samples of shape [${shape.join(', ')}], but the task's are [${inputs}] or [${side}, ${side}, 1]: give its input one of these shapes.`,
   );
 }
 

@@ -29,6 +29,7 @@ import { Mail } from './mail/mail.ts';
 import { describeDeparture, type Departure } from './conducting/mending.ts';
 import { Participant } from './taking-part/participant.ts';
 import { RunRecord } from './record/record.ts';
+import { replanObstacle } from './record/replan-obstacle.ts';
 import { viewRun, type Introduction, type PeerView, type SwarmSnapshot } from './record/snapshot.ts';
 
 /** Everything from outside, and who this peer is. */
@@ -209,8 +210,13 @@ export class Swarm {
     this.#toCoordinator({ type: 'stop' });
   }
 
-  /** A new plan for everybody who is here now, by what was measured meanwhile; training goes on from where it is. */
+  /**
+   * A new plan for everybody who is here now, by what is measured by then; training goes on from where it is. Throws a message for
+   * people where there is nothing to plan anew.
+   */
   replan(): void {
+    const obstacle = replanObstacle(this.record);
+    if (obstacle !== '') throw new Error(`No new plan now. ${obstacle}`);
     this.#toCoordinator({ type: 'replan' });
   }
 

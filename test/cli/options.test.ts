@@ -32,6 +32,7 @@ describe('flags of the swarm command', () => {
     assert.deepEqual(read(), {
       peers: 4,
       config: { ...runConfig(), onDeparture: 'continue' },
+      replan: [],
       weights: null,
       report: null,
       save: null,
@@ -57,6 +58,8 @@ describe('flags of the swarm command', () => {
       ['--partition', 'hybrid'],
       ['--grid', '2X3'],
       ['--shares', 'even'],
+      ['--replan', '7,3'],
+      ['--ordering', 'reverse'],
       ['--steps', '10'],
       ['--batch=96'],
       ['--micro-batches', '8'],
@@ -78,6 +81,7 @@ describe('flags of the swarm command', () => {
     const { config, ...options } = read(...args.flat());
     assert.deepEqual(options, {
       peers: 6,
+      replan: [3, 7],
       weights: null,
       report,
       save,
@@ -104,6 +108,7 @@ describe('flags of the swarm command', () => {
       [config.partition, config.grid, config.shares],
       ['hybrid', { stages: 2, lanes: 3 }, 'even'],
     );
+    assert.equal(config.ordering, 'reverse');
     assert.equal(config.onDeparture, 'continue');
     for (const [arg] of args) assert.match(SWARM_HELP, new RegExp(`${arg.split('=')[0]}\\b`));
     assert.match(SWARM_HELP, /--help/);
@@ -186,7 +191,23 @@ describe('flags of the swarm command', () => {
     ['--grid 2', /--grid wants stages x lanes such as 2x2, each from 1 to 16, or auto, not "2"/],
     ['--grid 0x2', /--grid wants .*not "0x2"/],
     ['--grid 2x17', /--grid wants .*not "2x17"/],
-    ['--grid 2x3', /^--grid 2x3 needs 6 peers, but --peers is 4\. All flags/],
+    [
+      '--grid 2x3',
+      /^--grid 2x3 needs 6 peers, but --peers is 4: give --peers 6, or choose a smaller grid\. All flags/,
+    ],
+    [
+      '--grid 5x4',
+      /^--grid 5x4 needs 20 peers, but --peers is 4: choose a smaller grid: a room takes 16 peers at most\./,
+    ],
+    ['--replan', /--replan needs a value, such as --replan 100,300/],
+    ['--replan 0', /--replan wants a whole number from 1.*not "0"/],
+    ['--replan 3,x', /--replan.*not "x"/],
+    [
+      '--replan 3,10 --steps 10',
+      /^--replan 10 is no step before the end of a run of 10: give smaller ones, or more --steps\./,
+    ],
+    ['--replan 3,5,3', /--replan names step 3 twice/],
+    ['--ordering best', /--ordering wants importance or random or reverse, not "best"/],
     ['--partition vertical --grid 2x2', /--partition vertical --grid 2x2 has 2 lanes, .*alone: 4x1\./],
     ['--partition horizontal --grid 2x2', /--partition horizontal --grid 2x2 has 2 stages, .*alone: 1x4\./],
     ['--partition hybrid --grid 4x1', /--partition hybrid --grid 4x1 is a vertical partition/],

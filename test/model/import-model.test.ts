@@ -237,7 +237,12 @@ describe('importing a model that the Keras converter wrote', () => {
     [
       'a class of layer',
       between(entry('LSTM', { units: 3 })),
-      /^Layer lstm is of class LSTM, which is not supported\. Supported: InputLayer, Dense, Conv2D, .*Softmax, Add\.$/,
+      /^Layer lstm is of class LSTM, which is not supported: replace it or leave it out\. Supported: InputLayer, Dense, Conv2D, .*Softmax, Add\.$/,
+    ],
+    [
+      'a class of layer, whatever samples it wants',
+      keras([entry('LSTM', { units: 3, batch_input_shape: [null, 28, 28] }), ...scores]),
+      /^Layer lstm is of class LSTM, which is not supported: replace it/,
     ],
     ['a model in a model', between(entry('Sequential', { layers: [] })), /Layer sequential is of class Sequential/],
     ['dilation', conv({ dilation_rate: [2, 2] }), /^Layer conv2d \(Conv2D\): a dilation_rate other than 1/],
@@ -276,7 +281,7 @@ describe('importing a model that the Keras converter wrote', () => {
     [
       'another input',
       keras([entry('InputLayer', { batch_input_shape: [null, 32, 32, 3] }), ...scores]),
-      /samples of shape \[32, 32, 3\], but the task's are \[784\] or \[28, 28, 1\]/,
+      /samples of shape \[32, 32, 3\], but the task's are \[784\] or \[28, 28, 1\]: give its input one of these shapes\.$/,
     ],
     ['other classes', keras([inputLayer, scores[0], entry('Dense', { units: 5 })]), /gives 5 numbers .* 10 classes/],
     [

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { makeReport } from '../../client/swarm/record/report.ts';
+import type { Compute } from '../../client/ports/compute.ts';
+import { LIMITS } from '../../shared/limits.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
+import type { SimDevice } from './device.ts';
 import { SimRoom, tinyConfig } from './sim-room.ts';
 
 const GRIDS = [
@@ -55,10 +58,12 @@ describe('rooms with lanes', () => {
   });
 
   it('plans anew in the middle: orders by importance, loses nothing, and goes on where it was', async () => {
-    const room = new SimRoom(4);
+    const measured = new Map<SimDevice, number>();
+    const room = new SimRoom(4, { wrap: (device) => countingProfiles(device, measured) });
     assert.ok(await room.settle());
     await room.start(hybrid({ steps: 60 }));
     await room.run(() => (recordOf(room).lastStep?.step ?? 0) >= 30);
+    assert.deepEqual([...measured.values()], [1, 1, 1, 1]);
     room.on[1].swarm.replan();
     await room.run(() => room.on.every((peer) => peer.swarm.record.phase === 'finished'), 600_000);
     assertFinished(room);
@@ -69,6 +74,20 @@ describe('rooms with lanes', () => {
     const paused = record.events.find((event) => event.type === 'paused')!;
     assert.deepEqual(paused.layers_lost, []);
     assert.match(paused.message, /new plan/);
+    assert.deepEqual([...measured.values()], [2, 2, 2, 2], 'every device was measured again');
+    const { plan, events } = makeReport(record);
+    const replanned = events.find((event) => event.type === 'replanned')!;
+    assert.equal(replanned.step, paused.step);
+    assert.equal(replanned.version, plan.version);
+    const [, step, layers, best, ms] =
+      /^Re-planned at step (\d+): units of (.*) are in order of importance, the most important ones at (.*); ([\d.]+) ms a step predicted, [\d.]+ ms by the plan before\.$/.exec(
+        replanned.message,
+      ) ?? assert.fail(replanned.message);
+    assert.equal(Number(step), paused.step);
+    assert.ok(layers.includes('dense_1'), layers);
+    const first = plan.stages.map(({ lanes }) => room.peers.findIndex(({ id }) => id === lanes[0]) + 1);
+    assert.equal(best, first.map((number) => `peer ${number}`).join(', '));
+    assert.ok(Math.abs(Number(ms) / plan.predicted.step_ms - 1) < 0.05, ms);
     const parameters = await room.parameters();
     for (const [name, data] of parameters) assert.ok(data.every(Number.isFinite), `${name} is whole`);
     room.close();
@@ -95,7 +114,8 @@ describe('rooms with lanes', () => {
     assert.ok(await first.settle());
     await first.train(tinyConfig({ steps: 40 }));
     const { layers } = await collected(first);
-    const room = new SimRoom(4);
+    const measured = new Map<SimDevice, number>();
+    const room = new SimRoom(4, { wrap: (device) => countingProfiles(device, measured) });
     assert.ok(await room.settle());
     let failure: unknown = null;
     room.on[2].swarm
@@ -114,6 +134,12 @@ describe('rooms with lanes', () => {
       assert.ok(most < 1e-3, `${name} is off by ${most}`);
     }
     assert.ok(recordOf(room).plan!.version > 1, 'planned anew once importance is known');
+    const replanned = recordOf(room).events.filter((event) => event.type === 'replanned');
+    assert.deepEqual(
+      replanned.map((event) => event.step),
+      [LIMITS.run.profilingSteps],
+    );
+    assert.deepEqual([...measured.values()], [1, 1, 1, 1], 'nobody asked for devices to be measured again');
     first.close();
     room.close();
   });
@@ -121,15 +147,88 @@ describe('rooms with lanes', () => {
   it('says how many peers a grid needs', async () => {
     const room = new SimRoom(3);
     assert.ok(await room.settle());
-    await room.train(hybrid());
-    assert.equal(recordOf(room).phase, 'failed');
-    assert.match(recordOf(room).message, /2x2 needs 4 peers/);
+    await assert.rejects(room.start(hybrid()), {
+      message: 'The grid 2x2 needs 4 peers, but 3 are here: let 1 more join, or choose a smaller grid.',
+    });
+    assert.equal(recordOf(room).phase, 'idle', 'nothing was begun');
+    await room.train(hybrid({ grid: { stages: 1, lanes: 3 } }));
+    assertFinished(room);
+    room.close();
+  });
+
+  it('says how much memory is missing where the model fits nowhere', async () => {
+    const room = new SimRoom(4, { wrap: (device) => withMemory(device, 100_000) });
+    assert.ok(await room.settle());
+    await room.train(tinyConfig({ partition: 'auto', widths: [400, 400] }));
+    for (const { swarm } of room.on) {
+      const { phase, message, events } = swarm.record;
+      assert.equal(phase, 'failed');
+      const [, needed, had, missing] =
+        /^The model needs ([\d.]+) MB of memory and the room has ([\d.]+) MB on 4 peers: ([\d.]+) MB are missing, .* Let more or larger devices join, choose a smaller model, or smaller micro-batches\.$/
+          .exec(message)
+          ?.map(Number) ?? assert.fail(message);
+      assert.equal(had, 0.4);
+      // 165,000 parameters or so, with sums of gradients: 1.3 MB, and some for activations.
+      assert.ok(needed > 1.3 && needed < 2.6, message);
+      assert.ok(missing >= needed - had - 0.1 && missing <= needed, message);
+      assert.equal(events.at(-1)!.message, message, 'the report has it, too');
+    }
+    room.close();
+  });
+
+  it('makes no new plan where there is nothing to plan anew, and says why', async () => {
+    const room = new SimRoom(4);
+    assert.ok(await room.settle());
+    const [{ swarm }] = room.on;
+    const refusal = () => {
+      try {
+        swarm.replan();
+        return '';
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    assert.equal(refusal(), 'No new plan now. No run goes on.');
+    await room.start(hybrid({ steps: 60 }));
+    await room.run(() => swarm.record.phase === 'preparing');
+    assert.match(refusal(), /^No new plan now\. A plan is being made already/);
+    await room.run(() => (swarm.record.lastStep?.step ?? 0) >= 5);
+    assert.equal(refusal(), '');
+    await room.run(() => swarm.record.phase === 'paused');
+    assert.match(refusal(), /^No new plan now\. Training is paused/);
+    await room.run(() => swarm.record.phase === 'evaluating', 600_000);
+    assert.match(refusal(), /^No new plan now\. Training is over/);
+    await room.run(() => room.on.every((peer) => peer.swarm.record.phase === 'finished'), 600_000);
+    assertFinished(room);
+    assert.equal(refusal(), 'No new plan now. No run goes on.');
+    assert.equal(recordOf(room).plan!.version, 2);
     room.close();
   });
 });
 
 /** So slow that weights hardly move. */
 const SLOW = { kind: 'sgd', learningRate: 1e-6, decay: 'constant' } as const;
+
+/** The device, with a budget for tensors. */
+function withMemory(device: SimDevice, memoryBytes: number): Compute {
+  return new Proxy<Compute>(device, {
+    get: (_, key) => {
+      if (key === 'device') return { ...device.device, memoryBytes };
+      const value: unknown = Reflect.get(device, key);
+      return typeof value === 'function' ? (value.bind(device) as unknown) : value;
+    },
+  });
+}
+
+/** The device; how often it was measured is counted. */
+function countingProfiles(device: SimDevice, counts: Map<SimDevice, number>): Compute {
+  const profile = device.profile.bind(device);
+  device.profile = (blocks) => {
+    counts.set(device, (counts.get(device) ?? 0) + 1);
+    return profile(blocks);
+  };
+  return device;
+}
 
 async function collected(room: SimRoom) {
   const model = room.on[0].swarm.collectModel();

@@ -97,13 +97,16 @@ const READERS: Readonly<Record<string, Reader>> = {
 /** The classes that a saved model may have, for messages. */
 export const LAYER_CLASSES = ['InputLayer', ...Object.keys(READERS)].join(', ');
 
-/** Reads one layer. Throws a message for people that names it and what is not supported. */
+/** Throws a message for people that names a layer of a class that there is none of here. */
+export function assertKnownClass({ className, layer }: LayerConfig): void {
+  if (className === 'InputLayer' || Object.hasOwn(READERS, className)) return;
+  throw new Error(
+    `Layer ${layer} is of class ${className}, which is not supported: replace it or leave it out. Supported: ${LAYER_CLASSES}.`,
+  );
+}
+
+/** Reads one layer, of a known class. Throws a message for people that names it and what is not supported. */
 export function readLayer(config: LayerConfig, input: readonly number[]): ReadLayer {
-  if (!Object.hasOwn(READERS, config.className)) {
-    throw new Error(
-      `Layer ${config.layer} is of class ${config.className}, which is not supported. Supported: ${LAYER_CLASSES}.`,
-    );
-  }
   if (!config.flag('trainable', true)) {
     config.refuse('it is frozen (trainable is false), which is not supported: set it to true');
   }

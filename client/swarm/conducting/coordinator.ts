@@ -4,11 +4,13 @@ import { LIMITS } from '../../../shared/limits.ts';
 import type { RunConfig } from '../../../shared/schema/config.ts';
 import type { Control } from '../../../shared/schema/control.ts';
 import type { Plan, Term } from '../../../shared/schema/plan.ts';
+import { gridShortage } from '../../grid.ts';
 import { Conclusion } from './conclusion.ts';
 import { describeDeparture, NOTHING, type Departure, type Stock } from './mending.ts';
 import { Fenced, Office, type CoordinatorContext } from './office.ts';
 import { Pausing } from './pausing.ts';
 import { holdersOf, isAbout, Preparation } from './preparation.ts';
+import { describeReplan } from './replanning.ts';
 import { Watch, type Outcome } from './watch.ts';
 
 const STOPPED_AT_ONCE = 'Stopped before the first step.';
@@ -43,10 +45,14 @@ export class Coordinator {
     this.#pausing = new Pausing(this.#office);
   }
 
-  /** A person asks for a run. */
-  /** `weightsFrom`: a peer that has the weights to begin with; null: they come from the seed. */
+  /**
+   * A person asks for a run.
+   * @param weightsFrom a peer that has the weights to begin with; null: they come from the seed
+   */
   start(config: RunConfig, weightsFrom: PeerId | null): { accepted: boolean; message: string } {
     if (this.#conducting) return { accepted: false, message: 'A run is going on already. Stop it first.' };
+    const shortage = gridShortage(config.grid, this.context.alive().length);
+    if (shortage !== null) return { accepted: false, message: `The grid ${shortage}.` };
     const { self, record } = this.context;
     record.begin(hashText(`${self}/${this.#office.term.counter}/${++this.#runs}`) || 1);
     this.#office.announce('preparing', 'Starting', 0, { config });
@@ -84,9 +90,10 @@ export class Coordinator {
     this.#watch?.happen({ kind: 'stop' });
   }
 
-  /** A person wants a plan for everybody who is here now, by what was measured meanwhile. */
-  replan(): void {
-    if (this.#conducting && !this.#testing) this.#watch?.happen({ kind: 'replan' });
+  /** A person wants a plan for everybody who is here now, by devices measured again and the importance of units so far. */
+  replan(isAsked = true): void {
+    // Between two plans there is nothing to interrupt: a new one is being made.
+    if (this.#conducting && !this.#testing) this.#watch?.happen({ kind: 'replan', isAsked });
   }
 
   /** A person asks to go on with the rest after a pause. */
@@ -116,7 +123,7 @@ export class Coordinator {
     if (!this.#plan || !('version' in message) || !isAbout(message, this.#plan)) return;
     if (message.type === 'step') {
       this.#watch?.progressed();
-      if (message.step + 1 === this.#replanAt) this.replan();
+      if (message.step + 1 === this.#replanAt) this.replan(false);
     }
     if (message.type === 'evaluated-micro') {
       this.#conclusion?.onEvaluated(message.micro, message.micros);
@@ -172,6 +179,7 @@ export class Coordinator {
     this.#pausing.importance = inherited ? this.#pausing.importance : [];
     // Units of given weights differ from the start: a short while of training shows how.
     this.#replanAt = weightsFrom === null ? null : LIMITS.run.profilingSteps;
+    let replaced: Plan | null = null;
     for (let mends = 0; mends <= LIMITS.run.mendsWithoutProgress;) {
       if (this.#pausing.stopRequested) endStep = stock.startStep;
       if (endStep === 0) throw new Error(STOPPED_AT_ONCE);
@@ -188,9 +196,15 @@ export class Coordinator {
         mends++;
         continue;
       }
+      if (replaced && plan.startStep < plan.endStep) {
+        const message = describeReplan(replaced, plan, config, (peer) => this.context.nameOf(peer));
+        this.#office.event('replanned', message, { step: plan.startStep, version: plan.version });
+      }
       const outcome = await this.#train(plan);
       if (outcome.kind === 'fatal') throw new Error(outcome.message);
       if (outcome.kind === 'done' && (await this.#conclude(plan))) return;
+      replaced = outcome.kind === 'replan' ? plan : null;
+      if (outcome.kind === 'replan' && outcome.isAsked) this.#preparation.measureAgain();
       const before = stock.startStep;
       stock = await this.#pausing.pause(
         plan,

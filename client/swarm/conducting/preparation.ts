@@ -69,6 +69,12 @@ export class Preparation {
     return `${counted(stages.length, 'stage')}. ${lines.join('; ')}`;
   }
 
+  /** The next plan is made from devices as they are by then. */
+  measureAgain(): void {
+    // Whoever declined takes no block whatever it measures.
+    for (const peer of this.#devices.keys()) if (!this.#declined.has(peer)) this.#devices.delete(peer);
+  }
+
   receive(from: PeerId, message: Control): void {
     if (!this.#refused || !('version' in message) || message.version !== this.#version) return;
     if (message.type === 'loading') this.#onLoading(from, message.share);

@@ -9,7 +9,8 @@ export type Outcome =
   | { kind: 'done' }
   | { kind: 'departed' }
   | { kind: 'stop' }
-  | { kind: 'replan' }
+  /** `isAsked`: by a person, who wants everything to be measured again. */
+  | { kind: 'replan'; isAsked: boolean }
   | { kind: 'fenced' }
   | { kind: 'trouble'; message: string }
   | { kind: 'fatal'; message: string };

@@ -68,6 +68,10 @@ export class FakeRoom implements RoomLike {
   snapshot = () => this.state;
   steps = () => steps.slice(0, this.state.run.stepsDone);
   goOn = () => void this.calls.push('goOn');
+  replan = () => {
+    if (this.refuses) throw new Error(this.refuses);
+    this.calls.push('replan');
+  };
   stop = () => void this.calls.push('stop');
   leave = () => void this.calls.push('leave');
   report = (): never => {

@@ -2,7 +2,10 @@ import { aTimeout, expect, fixture, html, waitUntil } from '@open-wc/testing';
 import '../../../client/app/ep-room.ts';
 import type { EpRunSettings } from '../../../client/app/ep-run-settings.ts';
 import type { EpRoom } from '../../../client/app/ep-room.ts';
+import { makePlan } from '../../../client/planner/plan.ts';
 import type { Phase } from '../../../shared/schema/control.ts';
+import { requestOf } from '../../planner/requests.ts';
+import { roomOf } from '../../planner/rooms.ts';
 import { FakeRoom, member, runIn } from './fake-room.ts';
 import { dress, readable, within } from './page.ts';
 
@@ -38,15 +41,15 @@ async function press(view: EpRoom, id: string): Promise<void> {
   await aTimeout(50);
 }
 
-/** One dense layer, its weights in `w.bin`. */
-function modelFile(): File {
+/** One layer, its weights in `w.bin`. */
+function modelFile(className = 'Dense'): File {
   const config = { name: 'scores', units: 10, batch_input_shape: [null, 784] };
   const weights = [
     { name: 'scores/kernel', shape: [784, 10], dtype: 'float32' },
     { name: 'scores/bias', shape: [10], dtype: 'float32' },
   ];
   const json = {
-    modelTopology: { class_name: 'Sequential', config: { layers: [{ class_name: 'Dense', config }] } },
+    modelTopology: { class_name: 'Sequential', config: { layers: [{ class_name: className, config }] } },
     weightsManifest: [{ paths: ['w.bin'], weights }],
   };
   return new File([JSON.stringify(json)], 'model.json');
@@ -123,7 +126,7 @@ describe('the run in a room', () => {
   });
 
   for (const [grid, partition, complaint] of [
-    ['2x2', 'auto', 'The grid 2x2 needs 4 peers, but 3 are here.'],
+    ['2x2', 'auto', 'The grid 2x2 needs 4 peers, but 3 are here: let 1 more join, or choose a smaller grid.'],
     ['2', 'auto', 'The grid wants stages x lanes such as 2x2, each from 1 to 16, or auto, not "2".'],
     ['1x3', 'vertical', 'The grid 1x3 has 3 lanes, but a vertical partition has stages alone: 3x1.'],
   ] as const) {
@@ -177,6 +180,39 @@ describe('the run in a room', () => {
     ]);
   });
 
+  it('names the layer of a model that cannot be trained, and the layers that can', async () => {
+    const room = new FakeRoom();
+    const view = await open(room);
+    set(view, 'model', 'file');
+    await within<EpRunSettings>(view, ...SETTINGS).updateComplete;
+    choose(view, [modelFile('LSTM'), new File([new Uint8Array(4)], 'w.bin')]);
+    await press(view, 'start');
+    expect(alert(view)).to.match(
+      /^Layer scores is of class LSTM, which is not supported: replace it or leave it out\. Supported: .*Dense, Conv2D/,
+    );
+    expect(room.started).to.deep.equal([]);
+    await expect(view).to.be.accessible();
+  });
+
+  it('says how much memory is missing where the model fits nowhere', async () => {
+    const { config, devices, links } = roomOf({}, [100, 100]);
+    for (const device of devices) device.memoryBytes = 1e6;
+    let message = '';
+    try {
+      makePlan(requestOf({ config, devices, links }));
+    } catch (error) {
+      ({ message } = error as Error);
+    }
+    const run = { ...runIn('failed'), message, plan: null, last: null, stepsDone: 0 };
+    const view = await open(new FakeRoom('failed', { run }));
+    expect(readable(within(view, 'ep-run-status'))).to.match(
+      /^The run failed\. The model needs [\d.]+ MB of memory and the room has 2\.0 MB on 2 peers: [\d.]+ MB are missing, .* Let more or larger devices join, choose a smaller model, or smaller micro-batches\.$/,
+    );
+    expect(view.shadowRoot!.querySelector('ep-plan')).to.equal(null);
+    expect(button(view, 'start').disabled).to.equal(false);
+    await expect(view).to.be.accessible();
+  });
+
   it('does not start a task whose data the server has not', async () => {
     const room = new FakeRoom();
     const view = await open(room);
@@ -184,6 +220,21 @@ describe('the run in a room', () => {
     await press(view, 'start');
     await waitUntil(() => alert(view) !== '');
     expect(room.started).to.deep.equal([]);
+  });
+
+  it('says no more what was wrong once a run goes on', async () => {
+    const room = new FakeRoom();
+    const view = await open(room);
+    room.refuses = 'No, not now.';
+    await press(view, 'start');
+    set(view, 'grid', '4x4');
+    await press(view, 'start');
+    expect(alert(view)).to.match(/^The grid 4x4/);
+    room.become({ run: runIn('training') });
+    await waitUntil(() => alert(view) === '');
+    room.become({ run: runIn('finished') });
+    await waitUntil(() => readable(view).includes('Download report'));
+    expect(alert(view)).to.equal('');
   });
 
   it('says why a start was refused', async () => {
@@ -234,6 +285,50 @@ describe('the run in a room', () => {
     const view = await open(new FakeRoom('idle', { roster: [dan] }));
     expect(button(view, 'start').disabled).to.equal(false);
     expect(readable(view)).to.contain('No link to Dan').and.to.contain('A firewall is in the way.');
+  });
+});
+
+describe('a new plan', () => {
+  const anew = (view: EpRoom) => within<HTMLButtonElement>(view, 'ep-plan', '#anew');
+  const beside = (view: EpRoom) => readable(within(view, 'ep-plan', '#why'));
+
+  it('can be asked for while a run trains, and says what it does', async () => {
+    const room = new FakeRoom('training');
+    const view = await open(room);
+    expect(beside(view)).to.match(
+      /^Measures devices again, .* mattered most so far to fast, well linked, steady peers\.$/,
+    );
+    anew(view).click();
+    expect(room.calls).to.deep.equal(['replan']);
+  });
+
+  for (const [phase, why] of [
+    ['preparing', 'A plan is being made already: devices are measured and blocks loaded.'],
+    ['paused', 'Training is paused: a new plan is made when it goes on.'],
+    ['evaluating', 'Training is over: the model is being tested.'],
+    ['finished', 'No run goes on.'],
+    ['failed', 'No run goes on.'],
+  ] as const) {
+    it(`cannot be asked for while a run is ${phase}, and says why`, async () => {
+      const view = await open(new FakeRoom(phase));
+      expect(anew(view).disabled).to.equal(true);
+      expect(beside(view)).to.equal(why);
+    });
+  }
+
+  it('says why it was refused, until it is not', async () => {
+    const room = new FakeRoom('training');
+    const view = await open(room);
+    const alarm = () => readable(within(view, 'ep-plan', '[role=alert]'));
+    room.refuses = 'No new plan now. Training is paused.';
+    anew(view).click();
+    await aTimeout(50);
+    expect(alarm()).to.equal(room.refuses);
+    room.refuses = '';
+    anew(view).click();
+    await aTimeout(50);
+    expect(alarm()).to.equal('');
+    expect(room.calls).to.deep.equal(['replan']);
   });
 });
 
