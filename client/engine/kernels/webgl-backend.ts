@@ -1,6 +1,9 @@
 import { engine, type DataType, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { GPGPUProgram } from '@tensorflow/tfjs-backend-webgl';
 
+/** The packing is an enumeration that tfjs does not export. */
+export type WebglProgram = Omit<GPGPUProgram, 'outPackingScheme'> & { outPackingScheme?: number };
+
 /** The part of tfjs's WebGL backend that EdgePipe uses beyond tfjs's own operations. */
 export interface WebglBackend {
   gpgpu: { gl: WebGL2RenderingContext };
@@ -19,7 +22,7 @@ export interface WebglBackend {
   packTensor(tensor: TensorInfo): TensorInfo;
   disposeIntermediateTensorInfo(tensor: TensorInfo): void;
   runWebGLProgram(
-    program: GPGPUProgram,
+    program: WebglProgram,
     inputs: TensorInfo[],
     outputDtype: DataType,
     customUniformValues: number[][],

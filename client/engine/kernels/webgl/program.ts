@@ -1,6 +1,5 @@
 import { engine, type Tensor2D } from '@tensorflow/tfjs-core';
-import type { GPGPUProgram } from '@tensorflow/tfjs-backend-webgl';
-import { webglBackend } from '../webgl-backend.ts';
+import { webglBackend, type WebglProgram } from '../webgl-backend.ts';
 import { ownPlace, placed, placingOf, reader, type Placing, type Shape } from './texture.ts';
 
 export type { Shape } from './texture.ts';
@@ -95,14 +94,14 @@ export function run(
 }
 
 /** What tfjs calls dense: the only way to say which size a texture has. */
-const OWN_TEXTURE = { outPackingScheme: 0 } as Pick<GPGPUProgram, 'outPackingScheme'>;
+const OWN_TEXTURE = { outPackingScheme: 0 };
 
 /** tfjs's own readers divide whole numbers for every texel that they read. */
 function forTfjs(
   { names, shape, uniforms, functions, body }: Program,
   sources: readonly { placing: Placing }[],
   target: Placing,
-): GPGPUProgram {
+): WebglProgram {
   const readers = names.map((name, i) => reader(name, sources[i].placing));
   return {
     variableNames: [...names],
