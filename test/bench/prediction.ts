@@ -1,0 +1,114 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { table } from '../../client/cli/progress.ts';
+import type { SwarmRig } from '../../client/cli/rig.ts';
+import { randomUniform } from '../../shared/counter-random.ts';
+import { paceOf, shapeOf, type PaceOptions } from './rooms.ts';
+
+/**
+ * How near the planner's prediction comes to what a room of real browsers then takes for a step: ten rooms of two to six emulated
+ * devices with speeds from 1:1 to 1:10 and delays on their links, drawn from a seed; and, on Linux with two processors or more, two
+ * rooms of browsers that are pinned to unequal shares of them. A ratio of 1 is a step as long as predicted.
+ *
+ *   node --import tsx test/bench/prediction.ts [emulated|pinned] [first room] [last room]
+ */
+const [kind = 'all', first = '1', last = '10'] = process.argv.slice(2);
+const SEED = 5;
+const STEPS = 8;
+/** Milliseconds of the fastest and the slowest device for the whole model's forward of one micro-batch. */
+const FASTEST_MS = 200;
+const SPREAD = 10;
+const MODELS = ['mlp:512-512-512', 'cnn', 'mlp:256-256-256-256-256'];
+
+interface Room extends PaceOptions {
+  name: string;
+  model: string;
+}
+
+function emulatedRoom(number: number): Room {
+  const chance = (i: number) => randomUniform(SEED, number, i);
+  const peers = 2 + Math.floor(5 * chance(0));
+  const spread = SPREAD ** chance(1);
+  const deviceMs = Array.from({ length: peers }, (_, i) => Math.round(FASTEST_MS * spread ** chance(10 + i)));
+  const delayMs = Math.round(25 * chance(2));
+  const model = MODELS[number % MODELS.length];
+  const delays = Array.from({ length: peers }, (_, a) =>
+    Array.from({ length: a }, (__, b) => ({ a: b + 1, b: a + 1, ms: delayMs })),
+  ).flat();
+  return {
+    name: `${deviceMs.join(', ')} ms, ${delayMs} ms away`,
+    rig: { peers, deviceMs, delays },
+    model,
+    choices: { model },
+    steps: STEPS,
+  };
+}
+
+/** Each browser on a processor of its own, but the second shares it with a loop that takes `burners` parts as much. */
+function pinnedRoom(model: string, burners: number): Room {
+  const started: ChildProcess[] = [];
+  const prepare = (rig: SwarmRig): Promise<void> => {
+    rig.browsers.forEach(({ pid }, i) => pin(pid, i));
+    for (let i = 0; i < burners; i++) {
+      const burner = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' });
+      started.push(burner);
+      execFileSync('taskset', ['-acp', '1', String(burner.pid)], { stdio: 'ignore' });
+    }
+    process.once('exit', () => started.forEach((burner) => burner.kill('SIGKILL')));
+    return new Promise((resolve) => setTimeout(resolve, 2_000));
+  };
+  return {
+    name: `${model}, a processor and 1/${burners + 1} of one`,
+    rig: { peers: 2, isolate: true },
+    model,
+    choices: { model, batch: 512 },
+    steps: 4 * STEPS,
+    prepare,
+  };
+}
+
+/** A browser is many processes: its main one and all that come of it. */
+function pin(pid: number, cpu: number): void {
+  for (const id of [pid, ...childrenOf(pid)])
+    execFileSync('taskset', ['-acp', String(cpu), String(id)], { stdio: 'ignore' });
+}
+
+function childrenOf(pid: number): number[] {
+  const parents = new Map<number, number>();
+  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+      parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  const below = (id: number): number[] =>
+    [...parents].filter(([, parent]) => parent === id).flatMap(([child]) => [child, ...below(child)]);
+  return below(pid);
+}
+
+async function measure(rooms: readonly Room[], tolerance: number): Promise<void> {
+  const rows: string[][] = [];
+  let near = 0;
+  for (const room of rooms) {
+    const { plan, stepMs } = await paceOf(room);
+    const predictedMs = plan.predicted.stepMs;
+    const ratio = stepMs / predictedMs;
+    if (Math.abs(ratio - 1) <= tolerance) near++;
+    const shown = [predictedMs, stepMs].map((ms) => ms.toFixed(0));
+    rows.push([room.name, room.model, shapeOf(plan), ...shown, ratio.toFixed(2)]);
+    console.log(rows.at(-1)!.join('  '));
+  }
+  console.log(table(['room', 'model', 'plan', 'predicted ms', 'measured ms', 'ratio'], rows).join('\n'));
+  console.log(`${near} of ${rooms.length} within ${100 * tolerance}%\n`);
+}
+
+if (kind !== 'pinned') {
+  const numbers = Array.from({ length: Number(last) - Number(first) + 1 }, (_, i) => Number(first) + i);
+  await measure(numbers.map(emulatedRoom), 0.2);
+}
+if (kind !== 'emulated' && process.platform === 'linux' && availableParallelism() >= 2)
+  await measure([pinnedRoom('mlp:512-512-256', 1), pinnedRoom('cnn', 2)], 0.25);
+process.exit(0);
