@@ -100,7 +100,7 @@ function plainArm(
   const model = layersModel(spec);
   model.compile({
     optimizer: optimizer === 'adam' ? tf.train.adam(LEARNING_RATE) : tf.train.sgd(LEARNING_RATE),
-    loss: (truth, scores) => tf.losses.softmaxCrossEntropy<tf.Scalar>(truth, scores),
+    loss: (truth, scores) => tf.losses.softmaxCrossEntropy<tf.Tensor, tf.Scalar>(truth, scores),
   });
   const { mean, deviation } = NORMALISATION;
   return async () => {
