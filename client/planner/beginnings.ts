@@ -16,8 +16,11 @@ export function* beginnings(model: CostModel, shape: Shape): Generator<CrewSourc
   const { problem } = model;
   for (const members of pools(problem, shape)) {
     const row = chained(problem, members);
-    for (const order of [row, members]) {
-      const bundle = Math.floor(members.length / Math.max(BUNDLES, shape.stages));
+    const bundle = shape.stages === 1 ? 1 : Math.floor(members.length / Math.max(BUNDLES, shape.stages));
+    // One stage is cut from one end of a row only, so it gets rows that begin with each.
+    const others = shape.stages === 1 ? members.slice(1, ROOM_OF_ALL) : [];
+    const rows = others.map((first) => chained(problem, [first, ...members.filter((one) => one !== first)]));
+    for (const order of [row, members, row.toReversed(), members.toReversed(), ...rows]) {
       yield new CrewsInOrder(model, order, Math.max(1, Math.min(bundle, shape.lanesMax)));
     }
     const most = members.slice(0, shape.stages * shape.lanesMax);

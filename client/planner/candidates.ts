@@ -33,15 +33,20 @@ interface Effort {
 }
 
 const EFFORTS: Readonly<Record<Kind, Effort>> = {
-  hybrid: { promising: 1.1, patience: 1, improved: 4, changes: 400, shaken: 1 },
+  hybrid: { promising: 1.3, patience: 2, improved: 8, changes: 1000, shaken: 4 },
   // One lane each is quick to judge, and order matters more.
   vertical: { promising: 1.5, patience: 3, improved: 10, changes: 400, shaken: 1 },
   horizontal: { promising: 1.5, patience: 1, improved: 4, changes: 400, shaken: 0 },
   alone: { promising: 1, patience: 1, improved: 1, changes: 256, shaken: 0 },
 };
 
+/** Of models with more products than are searched through: a plan must not take longer than a person notices. */
+const DEEP_HYBRID: Effort = { promising: 1.3, patience: 2, improved: 6, changes: 800, shaken: 2 };
+
 /** Changes tried after each shift of a cut. */
-const SHAKEN_CHANGES = 100;
+const SHAKEN_CHANGES = 200;
+/** Changes tried for what shaking gave, which is cut short before. */
+const LAST_CHANGES = 400;
 /** Tails kept after each stage while the first plans are cut. */
 const FIRST_WIDTH = 8;
 /** Plans predicted to be that much worse than the best are not worth a closer look. */
@@ -52,7 +57,8 @@ export function candidates(model: CostModel, kind: Kind, grid: Grid | null, boun
   const shapes = grid
     ? [{ stages: grid.stages, lanesMin: grid.lanes, lanesMax: grid.lanes }]
     : shapesOf(model, kind);
-  const effort = EFFORTS[kind];
+  const isDeep = productsOf(model) > SEARCHED_PRODUCTS;
+  const effort = kind === 'hybrid' && isDeep ? DEEP_HYBRID : EFFORTS[kind];
   const found = new Map<number, Tail>();
   const keep = (tail: Tail) => {
     const known = found.get(tail.stages);
@@ -63,13 +69,13 @@ export function candidates(model: CostModel, kind: Kind, grid: Grid | null, boun
     tail: i < effort.improved ? improved(model, shape, tail, effort.changes) : tail,
   }));
   plans.sort((a, b) => objectiveOf(a.tail) - objectiveOf(b.tail));
-  plans.forEach(({ shape, tail }, i) =>
-    keep(i < effort.shaken ? shaken(model, shape, tail, SHAKEN_CHANGES) : tail),
-  );
+  plans.forEach(({ shape, tail }, i) => {
+    if (i >= effort.shaken) keep(tail);
+    else keep(improved(model, shape, shaken(model, shape, tail, SHAKEN_CHANGES), LAST_CHANGES));
+  });
   const bestMs = () => Math.min(boundMs, ...[...found.values()].map(objectiveOf));
   if (model.problem.workers.length <= SEARCHED_ROOM) {
     const crews = new AnyCrew(model);
-    const isDeep = productsOf(model) > SEARCHED_PRODUCTS;
     const search = { tailsLeft: isDeep ? TAILS_MAX_DEEP : TAILS_MAX };
     for (const shape of shapes) {
       const better = bestTail(model, shape, crews, { boundMs: bestMs(), effort: search });

@@ -1,57 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { OptimizerConfig } from '../../shared/model.ts';
-import { distance, norm } from '../support/numbers.ts';
-import {
-  assertEqualTraining,
-  newTally,
-  tallySteps,
-  trainReference,
-  type Arrays,
-  type Training,
-} from '../support/training.ts';
-import { CLASSES, gridOf, modelNamed, shuffledOrders, type ModelName } from './named-models.ts';
+import { assertEqualTraining, newTally, tallySteps } from '../support/training.ts';
+import type { ModelName } from './named-models.ts';
+import { referenceOf, trainingOf, worstTensor, type GridShape, type Kind } from './named-trainings.ts';
 
-type Kind = OptimizerConfig['kind'];
-
-const RATES: Readonly<Record<Kind, number>> = { sgd: 0.1, momentum: 0.02, adam: 0.003 };
-/**
- * At 0.1 `resnet` is chaotic on samples that have nothing to teach: after 100 steps plain tfjs is off by 1e-3 from itself when the
- * last bit of the samples changes.
- */
-const RESNET_RATES: Readonly<Record<Kind, number>> = { sgd: 0.01, momentum: 0.002, adam: 0.003 };
-
-function trainingOf(
-  name: ModelName,
-  smoothness: 'smooth' | 'kinked',
-  kind: Kind,
-  [stages, lanes]: readonly [number, number],
-): Training {
-  const model = modelNamed(name, smoothness);
-  return {
-    model,
-    stages: gridOf(name, model, stages, lanes),
-    orders: shuffledOrders(model, stages),
-    optimizer: { kind, learningRate: (name === 'resnet' ? RESNET_RATES : RATES)[kind], decay: 'constant' },
-    seed: 7,
-    rows: 4,
-    microBatches: 2,
-    steps: 100,
-    classes: CLASSES,
-  };
-}
-
-/** The reference does not know how a model is cut: one training of it is enough for all grids. */
-const references = new Map<string, ReturnType<typeof trainReference>>();
-
-function referenceOf(training: Training, parts = 1): ReturnType<typeof trainReference> {
-  const key = JSON.stringify([training.model, training.optimizer, parts]);
-  let found = references.get(key);
-  if (!found) references.set(key, (found = trainReference(training, { parts })));
-  return found;
-}
-
-type Case = [grid: readonly [stages: number, lanes: number], kind: Kind];
+type Case = [grid: GridShape, kind: Kind];
 
 /** Every model on every grid, every model with every optimizer, every grid with every optimizer. */
 const SMOOTH: Record<ModelName, Case[]> = {
@@ -112,10 +65,6 @@ const KINKED: Record<ModelName, Case[]> = {
   ],
 };
 
-/** The largest relative error of a tensor. */
-const worst = (got: Arrays, wanted: Arrays): number =>
-  Math.max(...[...wanted].map(([name, data]) => distance(got.get(name)!, data) / norm(data)));
-
 for (const name of ['mlp', 'cnn', 'resnet'] as const) {
   describe(`100 steps of ${name} with ReLU: at least 98 updates within 1e-4 from equal state, and an end as near as rounding lets it be`, () => {
     for (const [grid, kind] of KINKED[name]) {
@@ -124,8 +73,8 @@ for (const name of ['mlp', 'cnn', 'resnet'] as const) {
         const tally = { steps: 0, close: 0 };
         const end = await tallySteps(training, 1e-4, tally, false);
         const plain = referenceOf(training).parameters;
-        const own = worst(referenceOf(training, 2).parameters, plain);
-        const error = worst(end, plain);
+        const own = worstTensor(referenceOf(training, 2).parameters, plain).error;
+        const { error } = worstTensor(end, plain);
         t.diagnostic(
           `${name} ${grid.join(' x ')} ${kind}: ${tally.close} of ${tally.steps} updates; ` +
             `error at the end ${error.toExponential(1)}, the reference's own ${own.toExponential(1)}`,

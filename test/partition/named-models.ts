@@ -1,5 +1,5 @@
 import { modelGraph } from '../../client/model/graph.ts';
-import { cnn, mlp } from '../../client/model/models.ts';
+import { cnn, mlp, readModel } from '../../client/model/models.ts';
 import { resnet } from '../../client/model/resnet.ts';
 import { cutsBy, settledAs, slicingsFor, splitsFor, type Settled } from '../../client/partition/stages.ts';
 import { shuffled } from '../../shared/counter-random.ts';
@@ -7,16 +7,25 @@ import type { LayerSpec, ModelSpec } from '../../shared/model.ts';
 import type { Order, Stage } from '../../shared/schema/plan.ts';
 import { legalCuts } from '../support/random-partition.ts';
 
-/** The models that people get by name, small: on images of 8 x 8 and 10 x 10, with narrower layers. */
-export const CLASSES = 5;
+/** `small`: on images of 8 x 8 and 10 x 10, with narrower layers; `full`: as people get them by name. */
+export type Size = 'small' | 'full';
 
-const SMALL: Readonly<Record<'mlp' | 'cnn' | 'resnet', ModelSpec>> = {
-  mlp: mlp(64, CLASSES, [24, 16, 12]),
-  cnn: cnn(8, CLASSES, [3, 6, 12]),
-  resnet: halved(resnet(10, CLASSES)),
+export const CLASSES: Readonly<Record<Size, number>> = { small: 5, full: 10 };
+
+export type ModelName = 'mlp' | 'cnn' | 'resnet';
+
+const MODELS: Readonly<Record<Size, Record<ModelName, ModelSpec>>> = {
+  small: {
+    mlp: mlp(64, CLASSES.small, [24, 16, 12]),
+    cnn: cnn(8, CLASSES.small, [3, 6, 12]),
+    resnet: halved(resnet(10, CLASSES.small)),
+  },
+  full: {
+    mlp: readModel('mlp', 784, CLASSES.full),
+    cnn: readModel('cnn', 784, CLASSES.full),
+    resnet: readModel('resnet', 784, CLASSES.full),
+  },
 };
-
-export type ModelName = keyof typeof SMALL;
 
 /** Layers cut by rows: the second of each pair, so that a pair is one super neuron for each lane. */
 const ROWS: Readonly<Record<ModelName, readonly string[]>> = {
@@ -33,8 +42,12 @@ function halved(model: ModelSpec): ModelSpec {
   };
 }
 
-export const modelNamed = (name: ModelName, smoothness: 'smooth' | 'kinked'): ModelSpec => {
-  const model = SMALL[name];
+export const modelNamed = (
+  name: ModelName,
+  smoothness: 'smooth' | 'kinked',
+  size: Size = 'small',
+): ModelSpec => {
+  const model = MODELS[size][name];
   return smoothness === 'kinked' ? model : { ...model, layers: model.layers.map(smoothed) };
 };
 
