@@ -47,6 +47,7 @@ const CASES = [
   { model: 'mlp', optimizer: 'sgd', partition: 'vertical', grid: null, stages: 4 },
   { model: 'mlp', optimizer: 'momentum', grid: { stages: 2, lanes: 2 }, stages: 2 },
   { model: 'mlp', optimizer: 'adam', partition: 'horizontal', stages: 1 },
+  { model: 'cnn', optimizer: 'sgd', grid: { stages: 2, lanes: 2 }, stages: 2 },
 ] as const;
 
 describe('exactness in real browsers, over WebRTC and WebGL', () => {
