@@ -44,6 +44,34 @@ describe('rooms with lanes', () => {
     });
   }
 
+  for (const wire of ['float16', 'int8'] as const) {
+    it(`in ${wire}: send what the formula says, and train as well as in float32`, async () => {
+      const losses = await Promise.all(
+        (['float32', wire] as const).map(async (format) => {
+          const room = new SimRoom(4);
+          assert.ok(await room.settle());
+          await room.train(hybrid({ steps: 40, wire: format }));
+          assertFinished(room);
+          const { plan, final, steps } = makeReport(recordOf(room));
+          for (const boundary of plan.boundaries) {
+            assert.equal(boundary.forward_bytes, boundary.expected_bytes);
+            assert.equal(boundary.backward_bytes, boundary.expected_bytes);
+          }
+          for (const { swarm } of room.on) assert.equal(swarm.refusals.total, 0);
+          room.close();
+          const bytes = plan.boundaries.reduce((sum, { expected_bytes }) => sum + expected_bytes, 0);
+          return { bytes, first: steps[0].loss, last: final.test_loss };
+        }),
+      );
+      const [exact, less] = losses;
+      assert.ok(less.bytes < exact.bytes);
+      const gain = exact.first - exact.last;
+      assert.ok(gain > 0.1, `float32 learned little: ${gain}`);
+      assert.ok(Math.abs(less.last - exact.last) < 0.02 * gain, `${less.last} against ${exact.last}`);
+      assert.notEqual(less.last, exact.last);
+    });
+  }
+
   it('measures which units matter', async () => {
     const room = new SimRoom(4);
     assert.ok(await room.settle());
