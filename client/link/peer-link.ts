@@ -118,7 +118,7 @@ export class PeerLink implements Link {
     peer.on('data', (data: unknown) => this.#received('control', data));
     peer.on('connect', () => {
       this.#controlChannel = (peer as Internals)._channel ?? null;
-      if (this.#controlChannel) this.#watch(this.#controlChannel);
+      if (this.#controlChannel) this.#watch(this.#controlChannel, this.#options.limits.controlMessageBytes);
       this.#maybeOpen();
     });
     peer.on('iceStateChange', (state: string) => this.#watchDisconnected(state));
@@ -134,12 +134,14 @@ export class PeerLink implements Link {
     channel.addEventListener('open', () => this.#maybeOpen());
     channel.addEventListener('message', (event) => this.#received('data', event.data));
     channel.addEventListener('close', () => this.#fail('the other side closed the link'));
-    this.#watch(channel);
+    this.#watch(channel, this.#options.limits.frameBytes);
     this.#dataChannel = channel;
   }
 
-  #watch(channel: RTCDataChannel): void {
-    channel.bufferedAmountLowThreshold = this.#options.limits.lowWaterBytes;
+  /** Nobody calls at an amount that was low already: where it is low, the largest message must fit. */
+  #watch(channel: RTCDataChannel, messageBytes: number): void {
+    const { lowWaterBytes, highWaterBytes } = this.#options.limits;
+    channel.bufferedAmountLowThreshold = Math.min(lowWaterBytes, highWaterBytes - messageBytes);
     channel.addEventListener('bufferedamountlow', () => this.#pump());
   }
 

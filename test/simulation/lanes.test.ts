@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { makeReport } from '../../client/swarm/record/report.ts';
 import type { Compute } from '../../client/ports/compute.ts';
+import { decodeFrame } from '../../shared/frames.ts';
 import { LIMITS } from '../../shared/limits.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { SimDevice } from './device.ts';
@@ -16,6 +17,18 @@ const GRIDS = [
 
 const hybrid = (changes: Parameters<typeof tinyConfig>[0] = {}): RunConfig =>
   tinyConfig({ partition: 'auto', grid: { stages: 2, lanes: 2 }, ...changes });
+
+/** What kinds of parts come in which format. */
+function watchParts({ network }: SimRoom): Set<string> {
+  const seen = new Set<string>();
+  const deliver = network.deliver.bind(network);
+  network.deliver = (from, to, channel, bytes, atMs) => {
+    const frame = channel === 'data' ? decodeFrame(bytes) : null;
+    if (frame && 'format' in frame) seen.add(`${frame.kind} ${frame.format}`);
+    deliver(from, to, channel, bytes, atMs);
+  };
+  return seen;
+}
 
 const recordOf = (room: SimRoom) => room.on[0].swarm.record;
 
@@ -49,6 +62,7 @@ describe('rooms with lanes', () => {
       const losses = await Promise.all(
         (['float32', wire] as const).map(async (format) => {
           const room = new SimRoom(4);
+          const seen = watchParts(room);
           assert.ok(await room.settle());
           await room.train(hybrid({ steps: 40, wire: format }));
           assertFinished(room);
@@ -58,6 +72,11 @@ describe('rooms with lanes', () => {
             assert.equal(boundary.backward_bytes, boundary.expected_bytes);
           }
           for (const { swarm } of room.on) assert.equal(swarm.refusals.total, 0);
+          assert.deepEqual([...seen].sort(), [
+            `backward ${format}`,
+            'evaluation float32',
+            `forward ${format}`,
+          ]);
           room.close();
           const bytes = plan.boundaries.reduce((sum, { expected_bytes }) => sum + expected_bytes, 0);
           return { bytes, first: steps[0].loss, last: final.test_loss };
