@@ -1,3 +1,4 @@
+import { takeFrame } from './frame-pool.ts';
 import { LIMITS } from './limits.ts';
 import { PROTOCOL_VERSION } from './version.ts';
 import {
@@ -86,9 +87,9 @@ export function encodeFrame(frame: Frame): Uint8Array {
   return bytes;
 }
 
-/** The frame of those numbers of `part`, all of whose numbers are given. */
+/** The frame of those numbers of `part`, all of whose numbers are given; in a buffer of the pool, which the transport gives back. */
 export function encodePart(head: PartHead, part: Float32Array): Uint8Array {
-  const bytes = new Uint8Array(PART_HEADER_BYTES + payloadBytes(head.format, head));
+  const bytes = takeFrame(PART_HEADER_BYTES + payloadBytes(head.format, head));
   writeHeader(head, new DataView(bytes.buffer));
   writeNumbers(head.format, part, head, bytes.subarray(PART_HEADER_BYTES));
   return bytes;
@@ -117,6 +118,7 @@ function writeHeader(frame: PartHead | BlobFrame | ProbeFrame, view: DataView): 
     view.setUint32(28, frame.columns, true);
     view.setUint32(32, frame.offset, true);
     view.setUint8(36, WIRE_FORMATS.indexOf(frame.format));
+    view.setUint8(37, 0);
     view.setUint16(38, frame.count, true);
   }
 }

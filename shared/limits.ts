@@ -34,6 +34,8 @@ export const LIMITS = {
     lowWaterBytes: 64 * 1024,
     /** Waiting in our own queue for one link; past this `send` refuses, and parts take turns. */
     queueBytes: 1024 * 1024,
+    /** Buffers of frames kept for the next frames: 4 MiB. */
+    framesPooled: 256,
     controlQueueBytes: 1024 * 1024,
     /** A plan of 256 layers with long names takes 90 kB; browsers take 256 kB in one message. */
     controlMessageBytes: 200 * 1024,

@@ -1,4 +1,5 @@
 import SimplePeer from 'simple-peer';
+import { releaseFrame } from '../../shared/frame-pool.ts';
 import type { Cancel } from '../ports/clock.ts';
 import type { Channel } from '../ports/transport.ts';
 import type { Link, LinkOptions, Signal } from './link.ts';
@@ -203,9 +204,14 @@ export class PeerLink implements Link {
       this.#options.stats.bytesSent += bytes.length;
       this.#options.stats.messagesSent++;
     };
+    const sentFrame = (bytes: Uint8Array): void => {
+      sent(bytes);
+      // The channel has made a copy of its own.
+      releaseFrame(bytes);
+    };
     try {
       this.#control.pump(sinkOf(this.#controlChannel), sent);
-      if (this.#control.empty) this.#data.pump(sinkOf(this.#dataChannel), sent);
+      if (this.#control.empty) this.#data.pump(sinkOf(this.#dataChannel), sentFrame);
     } catch (error) {
       // Not here and now: the caller may be in the middle of a `send`.
       this.#cancelTimeout = this.#options.clock.after(0, () => this.#fail(failReason(error)));

@@ -1,4 +1,5 @@
 import { addRange, takeRange } from '../../client/pipeline/parts.ts';
+import { releaseFrame } from '../../shared/frame-pool.ts';
 import { decodeFrame, encodePart, PART_FRAME_NUMBERS, type PartFrame } from '../../shared/frames.ts';
 import { allFinite, payloadBytes, readNumbers, WIRE_FORMATS, writeNumbers } from '../../shared/wire.ts';
 
@@ -48,24 +49,23 @@ function headsOf(format: PartFrame['format']) {
 function framing(format: PartFrame['format']): FramingTimes[] {
   const heads = headsOf(format);
   const frames = heads.map((head) => encodePart(head, part));
-  const kept = heads.map((head) => new Uint8Array(40 + payloadBytes(format, head)));
   const received = new Float32Array(part.length);
   return [
     {
       what: `to frames, ${format}`,
       times: inTurns({
-        'as it is': () => heads.map((head) => encodePart(head, part)),
+        'as it is, in buffers of the pool': () => {
+          for (const head of heads) releaseFrame(encodePart(head, part));
+        },
+        'in new buffers': () => heads.map((head) => encodePart(head, part)),
         'numbers first, then copied into a frame': () =>
-          heads.map((head, i) => {
+          heads.map((head) => {
             const payload = new Uint8Array(payloadBytes(format, head));
             writeNumbers(format, part, head, payload);
-            const frame = new Uint8Array(kept[i].length);
+            const frame = new Uint8Array(40 + payload.length);
             frame.set(payload, 40);
             return frame;
           }),
-        'into frames that were kept': () => {
-          heads.forEach((head, i) => writeNumbers(format, part, head, kept[i].subarray(40)));
-        },
       }),
     },
     {
