@@ -1,5 +1,14 @@
+import { takeFrame } from './frame-pool.ts';
 import { LIMITS } from './limits.ts';
 import { PROTOCOL_VERSION } from './version.ts';
+import {
+  GROUP_NUMBERS_MIN,
+  payloadBytes,
+  SCALE_BYTES,
+  WIRE_FORMATS,
+  writeNumbers,
+  type WireFormat,
+} from './wire.ts';
 
 /**
  * Frames on the data channel: a fixed little-endian header, then payload. Every frame says where its numbers belong,
@@ -7,8 +16,8 @@ import { PROTOCOL_VERSION } from './version.ts';
  */
 export type Frame = PartFrame | BlobFrame | ProbeFrame;
 
-/** Numbers [offset, offset + count) of one part: [rows, columns] float32, row after row. */
-export interface PartFrame {
+/** Which numbers of which part a frame has: [offset, offset + count) of [rows, columns], row after row. */
+export interface PartHead {
   kind: 'forward' | 'backward' | 'evaluation';
   /** Term counter and version of the plan, and a hash of both with the coordinator's id: old plans are fenced. */
   term: number;
@@ -24,6 +33,12 @@ export interface PartFrame {
   rows: number;
   columns: number;
   offset: number;
+  count: number;
+  /** How the payload has them. */
+  format: WireFormat;
+}
+
+export interface PartFrame extends PartHead {
   payload: Uint8Array;
 }
 
@@ -54,14 +69,33 @@ export const PART_HEADER_BYTES = 40;
 const BLOB_HEADER_BYTES = 16;
 const PROBE_HEADER_BYTES = 12;
 
-export const PART_FRAME_NUMBERS = Math.floor((LIMITS.link.frameBytes - PART_HEADER_BYTES) / 4);
+const PART_PAYLOAD_BYTES = LIMITS.link.frameBytes - PART_HEADER_BYTES;
+/** Numbers of a part in one frame; its last frame may have fewer. Of int8 a multiple of 1,024, which keeps many rows whole. */
+export const PART_FRAME_NUMBERS: Readonly<Record<WireFormat, number>> = {
+  float32: Math.floor(PART_PAYLOAD_BYTES / 4),
+  float16: Math.floor(PART_PAYLOAD_BYTES / 2),
+  int8: 1024 * Math.floor(PART_PAYLOAD_BYTES / (1 + SCALE_BYTES / GROUP_NUMBERS_MIN) / 1024),
+};
 export const BLOB_FRAME_BYTES = LIMITS.link.frameBytes - BLOB_HEADER_BYTES;
 export const PROBE_FRAME_BYTES = LIMITS.link.frameBytes - PROBE_HEADER_BYTES;
 
 export function encodeFrame(frame: Frame): Uint8Array {
   const headerBytes = headerSize(frame.kind);
   const bytes = new Uint8Array(headerBytes + frame.payload.length);
-  const view = new DataView(bytes.buffer);
+  writeHeader(frame, new DataView(bytes.buffer));
+  bytes.set(frame.payload, headerBytes);
+  return bytes;
+}
+
+/** The frame of those numbers of `part`, all of whose numbers are given; in a buffer of the pool, which the transport gives back. */
+export function encodePart(head: PartHead, part: Float32Array): Uint8Array {
+  const bytes = takeFrame(PART_HEADER_BYTES + payloadBytes(head.format, head));
+  writeHeader(head, new DataView(bytes.buffer));
+  writeNumbers(head.format, part, head, bytes.subarray(PART_HEADER_BYTES));
+  return bytes;
+}
+
+function writeHeader(frame: PartHead | BlobFrame | ProbeFrame, view: DataView): void {
   view.setUint8(0, MAGIC);
   view.setUint8(1, PROTOCOL_VERSION);
   view.setUint8(2, KINDS.indexOf(frame.kind));
@@ -83,9 +117,10 @@ export function encodeFrame(frame: Frame): Uint8Array {
     view.setUint32(24, frame.rows, true);
     view.setUint32(28, frame.columns, true);
     view.setUint32(32, frame.offset, true);
+    view.setUint8(36, WIRE_FORMATS.indexOf(frame.format));
+    view.setUint8(37, 0);
+    view.setUint16(38, frame.count, true);
   }
-  bytes.set(frame.payload, headerBytes);
-  return bytes;
 }
 
 /** Throws a FrameError that says what is wrong; never reads outside `bytes`, never allocates by what they claim. */
@@ -124,6 +159,8 @@ function checkBlob(view: DataView, payload: Uint8Array): BlobFrame {
 }
 
 function checkPart(kind: PartFrame['kind'], view: DataView, payload: Uint8Array): PartFrame {
+  const format = view.getUint8(36);
+  if (format >= WIRE_FORMATS.length) throw new FrameError(`unknown wire format ${format}`);
   const frame: PartFrame = {
     kind,
     lane: view.getUint8(3),
@@ -136,15 +173,32 @@ function checkPart(kind: PartFrame['kind'], view: DataView, payload: Uint8Array)
     rows: view.getUint32(24, true),
     columns: view.getUint32(28, true),
     offset: view.getUint32(32, true),
+    count: view.getUint16(38, true),
+    format: WIRE_FORMATS[format],
     payload,
   };
   const numbers = frame.rows * frame.columns;
   if (numbers === 0) throw new FrameError('part of no numbers');
   if (numbers > LIMITS.pipeline.tensorElements) throw new FrameError(`oversized part: ${numbers} numbers`);
-  if (payload.length % 4 !== 0) throw new FrameError('payload is not whole float32 numbers');
-  if (payload.length === 0) throw new FrameError('empty part frame');
-  if (frame.offset + payload.length / 4 > numbers) throw new FrameError('part frame beyond its end');
+  if (frame.count === 0) throw new FrameError('empty part frame');
+  if (frame.offset + frame.count > numbers) throw new FrameError('part frame beyond its end');
+  const wanted = payloadBytes(frame.format, frame);
+  if (payload.length !== wanted) {
+    throw new FrameError(`${payload.length} bytes are not ${frame.count} numbers in ${frame.format}`);
+  }
   return frame;
+}
+
+/** Bytes of a whole part of rows of `columns` numbers, headers of its frames included. */
+export function partBytes(format: WireFormat, rows: number, columns: number): number {
+  const numbers = rows * columns;
+  const most = PART_FRAME_NUMBERS[format];
+  let bytes = 0;
+  for (let offset = 0; offset < numbers; offset += most) {
+    const count = Math.min(most, numbers - offset);
+    bytes += PART_HEADER_BYTES + payloadBytes(format, { columns, offset, count });
+  }
+  return bytes;
 }
 
 function headerSize(kind: Frame['kind']): number {

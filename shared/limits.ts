@@ -32,8 +32,10 @@ export const LIMITS = {
     /** Above this a data channel gets no more; Chrome closes one whose queue passes about 16 MB. */
     highWaterBytes: 256 * 1024,
     lowWaterBytes: 64 * 1024,
-    /** Waiting in our own queue for one link; past this `send` refuses. */
-    queueBytes: 16 * 1024 * 1024,
+    /** Waiting in our own queue for one link; past this `send` refuses, and parts take turns. */
+    queueBytes: 1024 * 1024,
+    /** Buffers of frames kept for the next frames: 4 MiB. */
+    framesPooled: 256,
     controlQueueBytes: 1024 * 1024,
     /** A plan of 256 layers with long names takes 90 kB; browsers take 256 kB in one message. */
     controlMessageBytes: 200 * 1024,

@@ -11,6 +11,7 @@ import { sharedStyles } from './styles.ts';
 
 const OPTIMIZERS = ['adam', 'momentum', 'sgd'] as const;
 const PARTITIONS = RunConfigSchema.entries.partition.options;
+const WIRES = RunConfigSchema.entries.wire.options;
 const MODELS = ['mlp', 'cnn', 'resnet'] as const;
 const FILE = 'file';
 const DEFAULTS = runConfig();
@@ -70,6 +71,7 @@ export class EpRunSettings extends LitElement {
       partition: data.partition as RunConfig['partition'],
       grid: this.#grid(data.grid),
       shares: data.shares as RunConfig['shares'],
+      wire: data.wire as RunConfig['wire'],
       steps: Number(data.steps),
       batch: Number(data.batch),
       microBatches: Number(data.microBatches),
@@ -129,6 +131,12 @@ export class EpRunSettings extends LitElement {
         <select name="shares">
           <option value="measured">by speed</option>
           <option value="even">all alike</option>
+        </select>
+      </label>
+      <label>
+        On the wire
+        <select name="wire">
+          ${WIRES.map((wire) => html`<option>${wire}</option>`)}
         </select>
       </label>
       ${this.#number('Steps', 'steps', steps, 1, LIMITS.run.steps)}

@@ -5,7 +5,7 @@ import { runConfig } from '../defaults.ts';
 export const DEFAULT_PEERS = 4;
 export const DEFAULT_TIMEOUT_SECONDS = 3600;
 
-const { task, partition, shares, ordering } = RunConfigSchema.entries;
+const { task, partition, shares, wire, ordering } = RunConfigSchema.entries;
 const optimizers = OptimizerSchema.entries;
 const defaults = runConfig();
 const INDENT = `\n${' '.repeat(23)}`;
@@ -25,6 +25,7 @@ export const SWARM_HELP = `Trains one neural network in several real browsers, w
                        several lanes, stages alone, lanes alone (${defaults.partition})
   --grid G             stages x lanes, such as 2x2, or auto: the planner's choice (auto)
   --shares S           ${shares.options.join(', ')}: slices in proportion to speed, or all alike (${defaults.shares})
+  --wire W             ${wire.options.join(', ')}: numbers between peers in training, exact or in fewer bytes (${defaults.wire})
   --replan LIST        plans anew when these steps are reached: devices are measured again, units ordered: 100,300
   --ordering O         ${ordering.wrapped.options.join(', ')}: of units in a new plan; the last two for comparison (${ordering.wrapped.options[0]})
   --steps N            optimizer steps (${defaults.steps})

@@ -60,6 +60,7 @@ const FLAGS = {
   partition: { example: '--partition hybrid' },
   grid: { example: '--grid 2x2' },
   shares: { example: '--shares measured' },
+  wire: { example: '--wire int8' },
   replan: { example: '--replan 100,300' },
   ordering: { example: '--ordering random' },
   steps: { example: '--steps 600' },
@@ -86,7 +87,7 @@ type Flag = keyof typeof FLAGS;
 const DAY_SECONDS = 86_400;
 const MEMORY_MB = { min: 0, max: 1e9, aboveMin: true };
 
-const { steps, batch, microBatches, seed, task, partition, shares, ordering } = RunConfigSchema.entries;
+const { steps, batch, microBatches, seed, task, partition, shares, wire, ordering } = RunConfigSchema.entries;
 const optimizers = OptimizerSchema.entries;
 const defaults = runConfig();
 /** Reads the command line; what is wrong with it is one line that names the flag and the remedy. */
@@ -156,7 +157,11 @@ function configOf(
     return text === undefined ? null : readChoice(flag, text, choices);
   };
   const taskName = choice('task', task.options) ?? defaults.task;
-  const cut = { partition: choice('partition', partition.options), shares: choice('shares', shares.options) };
+  const cut = {
+    partition: choice('partition', partition.options),
+    shares: choice('shares', shares.options),
+    wire: choice('wire', wire.options),
+  };
   const gridGiven = textOf('grid');
   const grid = gridGiven === undefined ? null : flagged('grid', ' ', () => readGrid(gridGiven));
   const optimizer = choice('optimizer', optimizers.kind.options);

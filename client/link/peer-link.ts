@@ -1,4 +1,5 @@
 import SimplePeer from 'simple-peer';
+import { releaseFrame } from '../../shared/frame-pool.ts';
 import type { Cancel } from '../ports/clock.ts';
 import type { Channel } from '../ports/transport.ts';
 import type { Link, LinkOptions, Signal } from './link.ts';
@@ -118,7 +119,7 @@ export class PeerLink implements Link {
     peer.on('data', (data: unknown) => this.#received('control', data));
     peer.on('connect', () => {
       this.#controlChannel = (peer as Internals)._channel ?? null;
-      if (this.#controlChannel) this.#watch(this.#controlChannel);
+      if (this.#controlChannel) this.#watch(this.#controlChannel, this.#options.limits.controlMessageBytes);
       this.#maybeOpen();
     });
     peer.on('iceStateChange', (state: string) => this.#watchDisconnected(state));
@@ -134,12 +135,14 @@ export class PeerLink implements Link {
     channel.addEventListener('open', () => this.#maybeOpen());
     channel.addEventListener('message', (event) => this.#received('data', event.data));
     channel.addEventListener('close', () => this.#fail('the other side closed the link'));
-    this.#watch(channel);
+    this.#watch(channel, this.#options.limits.frameBytes);
     this.#dataChannel = channel;
   }
 
-  #watch(channel: RTCDataChannel): void {
-    channel.bufferedAmountLowThreshold = this.#options.limits.lowWaterBytes;
+  /** Nobody calls at an amount that was low already: where it is low, the largest message must fit. */
+  #watch(channel: RTCDataChannel, messageBytes: number): void {
+    const { lowWaterBytes, highWaterBytes } = this.#options.limits;
+    channel.bufferedAmountLowThreshold = Math.min(lowWaterBytes, highWaterBytes - messageBytes);
     channel.addEventListener('bufferedamountlow', () => this.#pump());
   }
 
@@ -201,9 +204,14 @@ export class PeerLink implements Link {
       this.#options.stats.bytesSent += bytes.length;
       this.#options.stats.messagesSent++;
     };
+    const sentFrame = (bytes: Uint8Array): void => {
+      sent(bytes);
+      // The channel has made a copy of its own.
+      releaseFrame(bytes);
+    };
     try {
       this.#control.pump(sinkOf(this.#controlChannel), sent);
-      if (this.#control.empty) this.#data.pump(sinkOf(this.#dataChannel), sent);
+      if (this.#control.empty) this.#data.pump(sinkOf(this.#dataChannel), sentFrame);
     } catch (error) {
       // Not here and now: the caller may be in the middle of a `send`.
       this.#cancelTimeout = this.#options.clock.after(0, () => this.#fail(failReason(error)));

@@ -76,13 +76,14 @@ export class BlockRunner {
   #pumping: Promise<void> | null = null;
 
   constructor(private readonly context: RunnerContext) {
-    const { plan, assignment, transport, traffic } = context;
+    const { plan, config, assignment, transport, traffic } = context;
     this.#step = plan.startStep;
     this.#tag = planTag(plan);
     this.#outbox = new Outbox(
       transport,
       plan,
       assignment.lane,
+      config.wire,
       traffic,
       ({ kind, boundary, step, micro }, data) =>
         this.#inboxOf(kind, boundary.index)!.addOwn(step, micro, assignment.lane, data),
@@ -151,6 +152,7 @@ export class BlockRunner {
     return new Inbox({
       kind,
       boundary,
+      format: config.wire,
       rows: () => assignment.block.rows,
       micros: config.microBatches,
       // A neighbour can be one step ahead: it has passed this block's last gradient and begun anew.

@@ -25,6 +25,9 @@ export interface EvaluationContext {
   onFailure(error: Error): void;
 }
 
+/** Whatever training sends: what is tested is the model as it is. */
+const WIRE = 'float32';
+
 /** The pass over the test set that ends a plan: through the same blocks, forward only, so that no peer needs the whole model. */
 export class Evaluation {
   /** Per segment of this block; null where nothing comes from before. */
@@ -42,7 +45,7 @@ export class Evaluation {
   constructor(private readonly context: EvaluationContext) {
     const { assignment, loader, plan, traffic } = context;
     const { segments, lane } = assignment;
-    this.#outbox = new Outbox(context.transport, plan, lane, traffic, ({ boundary, micro }, data) =>
+    this.#outbox = new Outbox(context.transport, plan, lane, WIRE, traffic, ({ boundary, micro }, data) =>
       this.#inboxOf(boundary.index)!.addOwn(0, micro, lane, data),
     );
     this.#inboxes = segments.map(
@@ -51,6 +54,7 @@ export class Evaluation {
         new Inbox({
           kind: 'evaluation',
           boundary: before,
+          format: WIRE,
           rows: (micro) => loader.testRows(micro),
           micros: loader.testMicros,
           window: () => [0, 0],

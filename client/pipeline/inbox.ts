@@ -2,12 +2,14 @@ import type { PeerId } from '../../shared/ids.ts';
 import { LIMITS } from '../../shared/limits.ts';
 import { PART_FRAME_NUMBERS, type PartFrame } from '../../shared/frames.ts';
 import type { BoundaryView, LaneEnd } from './assignment.ts';
+import { readNumbers, type WireFormat } from '../../shared/wire.ts';
 import { addRange, rangeWidth } from './parts.ts';
 
 /** What an inbox may take: everything else is refused with a reason. */
 export interface Expectation {
   kind: PartFrame['kind'];
   boundary: BoundaryView;
+  format: WireFormat;
   /** Rows of a micro-batch. */
   rows(micro: number): number;
   micros: number;
@@ -27,7 +29,6 @@ export interface Arrival {
 
 interface Part {
   data: Float32Array;
-  bytes: Uint8Array;
   framesSeen: Set<number>;
   frames: number;
 }
@@ -51,19 +52,16 @@ export class Inbox {
     const key = keyOf(frame.step, frame.micro, frame.lane);
     const part = this.#parts.get(key) ?? this.#begin(key, frame.rows * frame.columns);
     if (!part) return 'inbox-full';
-    const index = frame.offset / PART_FRAME_NUMBERS;
+    const index = frame.offset / PART_FRAME_NUMBERS[frame.format];
     if (part.framesSeen.has(index)) return null;
-    part.bytes.set(frame.payload, frame.offset * 4);
-    if (!allFinite(part.data.subarray(frame.offset, frame.offset + frame.payload.length / 4))) {
-      return 'part-not-finite';
-    }
+    if (!readNumbers(frame.format, frame.payload, frame, part.data)) return 'part-not-finite';
     part.framesSeen.add(index);
     return null;
   }
 
   /** A whole part that this peer sent to itself. */
   addOwn(step: number, micro: number, lane: number, data: Float32Array): void {
-    const part: Part = { data, bytes: new Uint8Array(), framesSeen: new Set(), frames: 0 };
+    const part: Part = { data, framesSeen: new Set(), frames: 0 };
     this.#parts.set(keyOf(step, micro, lane), part);
     this.#bytes += data.byteLength;
   }
@@ -111,9 +109,8 @@ export class Inbox {
     const data = new Float32Array(numbers);
     const part: Part = {
       data,
-      bytes: new Uint8Array(data.buffer),
       framesSeen: new Set(),
-      frames: Math.ceil(numbers / PART_FRAME_NUMBERS),
+      frames: Math.ceil(numbers / PART_FRAME_NUMBERS[this.expected.format]),
     };
     this.#parts.set(key, part);
     this.#bytes += data.byteLength;
@@ -129,7 +126,7 @@ export class Inbox {
   }
 
   #complaint(from: PeerId, frame: PartFrame): string | null {
-    const { kind, boundary, micros } = this.expected;
+    const { kind, boundary, format, micros } = this.expected;
     if (frame.kind !== kind || frame.boundary !== boundary.index) return 'part-wrong-boundary';
     const end = this.#endOf(frame.lane);
     if (end?.peer !== from) return 'part-wrong-sender';
@@ -142,10 +139,10 @@ export class Inbox {
     ) {
       return 'part-wrong-shape';
     }
-    const numbers = frame.payload.length / 4;
-    const left = frame.rows * frame.columns - frame.offset;
-    const wholeFrame = numbers === Math.min(PART_FRAME_NUMBERS, left);
-    if (frame.offset % PART_FRAME_NUMBERS !== 0 || !wholeFrame) return 'part-wrong-frame';
+    if (frame.format !== format) return 'part-wrong-format';
+    const most = PART_FRAME_NUMBERS[format];
+    const wholeFrame = frame.count === Math.min(most, frame.rows * frame.columns - frame.offset);
+    if (frame.offset % most !== 0 || !wholeFrame) return 'part-wrong-frame';
     return null;
   }
 }
@@ -154,10 +151,3 @@ const coversAll = ({ range }: LaneEnd, held: LaneEnd['range']): boolean =>
   range[0] === held[0] && range[1] === held[1];
 
 const keyOf = (step: number, micro: number, lane: number): string => `${step}/${micro}/${lane}`;
-
-function allFinite(numbers: Float32Array): boolean {
-  let sum = 0;
-  // x - x is 0 for a finite x and NaN otherwise.
-  for (const x of numbers) sum += x - x;
-  return sum === 0;
-}

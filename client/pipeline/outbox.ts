@@ -1,4 +1,5 @@
-import { encodeFrame, PART_FRAME_NUMBERS, type PartFrame } from '../../shared/frames.ts';
+import { encodePart, PART_FRAME_NUMBERS, type PartFrame } from '../../shared/frames.ts';
+import type { WireFormat } from '../../shared/wire.ts';
 import type { Plan } from '../../shared/schema/plan.ts';
 import type { Transport } from '../ports/transport.ts';
 import { planTag, type BoundaryView, type LaneEnd } from './assignment.ts';
@@ -26,6 +27,7 @@ export class Outbox {
     private readonly transport: Transport,
     plan: Plan,
     lane: number,
+    private readonly format: WireFormat,
     private readonly traffic: Traffic,
     /** A part for this very peer. */
     private readonly keep: (departure: Departure, data: Float32Array) => void,
@@ -39,8 +41,7 @@ export class Outbox {
     const sent = ends.map((end) => {
       const part = takeRange(data, rows, boundary.shape, boundary.held, end.range);
       if (end.peer === this.transport.self) {
-        // Others may be given this very array: the block's compute moves what it takes.
-        this.keep(departure, part === data ? part.slice() : part);
+        this.keep(departure, part);
         return Promise.resolve(true);
       }
       return this.#sendPart(end, departure, part);
@@ -51,16 +52,24 @@ export class Outbox {
   async #sendPart(
     end: LaneEnd,
     { kind, boundary, step, micro, rows }: Departure,
-    data: Float32Array,
+    part: Float32Array,
   ): Promise<boolean> {
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    let data = part;
+    let hasWaited = false;
+    const { format } = this;
     const columns = rangeWidth(boundary.shape, end.range);
-    for (let offset = 0; offset < data.length; offset += PART_FRAME_NUMBERS) {
-      const payload = bytes.subarray(offset * 4, Math.min(offset + PART_FRAME_NUMBERS, data.length) * 4);
-      const at = { step, micro, rows, columns, offset, boundary: boundary.index };
-      const frame = encodeFrame({ ...this.#fence, kind, ...at, payload });
+    const most = PART_FRAME_NUMBERS[format];
+    const head = { ...this.#fence, kind, step, micro, boundary: boundary.index, rows, columns, format };
+    for (let offset = 0; offset < data.length; offset += most) {
+      // Parts that wait for the same link take turns, frame by frame: a small one is soon through.
+      if (hasWaited && !(await this.transport.whenWritable(end.peer))) return false;
+      const count = Math.min(most, data.length - offset);
+      const frame = encodePart({ ...head, offset, count }, data);
       const frameBytes = frame.length;
       while (!this.transport.send(end.peer, 'data', frame)) {
+        // This peer itself may have been given this very array, and what its compute takes is moved away.
+        if (!hasWaited) data = part.slice();
+        hasWaited = true;
         if (!(await this.transport.whenWritable(end.peer))) return false;
       }
       this.traffic.sent(boundary.index, kind, frameBytes);

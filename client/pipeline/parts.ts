@@ -5,6 +5,9 @@ import { widthOf, type TensorShape } from '../model/graph.ts';
 export const rangeWidth = (shape: Pick<TensorShape, 'outer' | 'inner'>, [start, end]: UnitRange): number =>
   widthOf({ ...shape, units: end - start });
 
+/** Up to here copying one by one is faster than making a view to copy; test/bench/framing.ts measures it. */
+const RUN_BY_HAND_MAX = 64;
+
 /** The numbers of positions `range` out of a register of positions `held`: [rows, outer, range, inner]. No copy where that is all. */
 export function takeRange(
   register: Float32Array,
@@ -18,7 +21,10 @@ export function takeRange(
   const part = new Float32Array(runs.count * runs.length);
   for (let i = 0; i < runs.count; i++) {
     const from = runs.first + i * runs.stride;
-    part.set(register.subarray(from, from + runs.length), i * runs.length);
+    const to = i * runs.length;
+    if (runs.length < RUN_BY_HAND_MAX)
+      for (let j = 0; j < runs.length; j++) part[to + j] = register[from + j];
+    else part.set(register.subarray(from, from + runs.length), to);
   }
   return part;
 }

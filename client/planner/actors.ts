@@ -1,3 +1,4 @@
+import { partBytes } from '../../shared/frames.ts';
 import { passagesOf, passageWidth, programOf } from '../partition/exchange.ts';
 import type { Partition } from '../partition/partition.ts';
 import { inFlightMax, type BlockProgress, type BlockTask } from '../pipeline/schedule.ts';
@@ -5,7 +6,6 @@ import type { BlockSegment, Register } from '../ports/compute.ts';
 import type { Arrivals, Inlet } from './arrivals.ts';
 import { shareOf } from './memory.ts';
 import type { Problem, Worker } from './profile.ts';
-import { partBytes } from '../partition/traffic.ts';
 
 /** A block in a rehearsal. */
 export interface Actor {
@@ -66,7 +66,7 @@ export function actorsOf(
     for (const { from, to, range } of passagesOf(partition, index)) {
       const [sender, receiver] = [actors[before][from], actors[after][to]];
       const [own, other] = [acts[before][from].get(index)!, acts[after][to].get(index + 1)!];
-      const bytes = partBytes(problem.rows * passageWidth(tensor, range));
+      const bytes = partBytes(problem.wire, problem.rows, passageWidth(tensor, range));
       other.before ??= arrivals.inlet(receiver);
       own.after ??= arrivals.inlet(sender);
       own.forwardWays.push(wayTo(other.before, sender, problem, bytes));

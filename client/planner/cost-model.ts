@@ -5,7 +5,7 @@ import { cutsOf } from './cuts.ts';
 import { oneLaneLayout, severalLaneLayouts, type StageLayout } from './layouts.ts';
 import { stageLoad, type StageLoad } from './loads.ts';
 import type { Problem } from './profile.ts';
-import { stageCost, WIRE_SHARE, type StageCost } from './stage-cost.ts';
+import { stageCost, type StageCost } from './stage-cost.ts';
 import { fittedCrew, stageMemory, type StageMemory } from './stage-memory.ts';
 
 /** A layout by number. */
@@ -118,7 +118,7 @@ export class CostModel {
   /** One more stage in front of others; null where it has no room, cannot reach them, or makes them no better than `boundMs`. */
   prepend(layout: Laid, wanted: Crew, next: Tail | null, boundMs = Infinity): Tail | null {
     const { problem } = this;
-    const { microBatches, tensorBytes } = problem;
+    const { microBatches, tensorBytes, wireShare } = problem;
     const stages = (next?.stages ?? 0) + 1;
     const exchanges = next !== null || layout.exchangeCount > 0;
     const inFlight = Math.min(microBatches, stages + (exchanges ? 1 : 0));
@@ -132,7 +132,7 @@ export class CostModel {
     let fragile = 0;
     if (next) {
       const way = this.#crossingOf(crew, layout.exit, next.crew, next.layout.entry);
-      const bytes = tensorBytes[layout.end] * WIRE_SHARE;
+      const bytes = tensorBytes[layout.end] * wireShare;
       hopMs = way.latencyMs + bytes * way.msPerByte;
       linkMs = Math.max(linkMs, bytes * way.msPerByte);
       trafficMs += 2 * bytes * way.trafficMsPerByte;

@@ -33,11 +33,11 @@ export function predictStep(
 }
 
 export function predict(problem: Problem, partition: Partition): Prediction {
-  const { rows } = problem;
+  const { rows, wire } = problem;
   return {
     ...paceOf(problem, partition),
     memoryBytes: memoryOf(problem, partition),
-    boundaryBytes: partition.boundaries.map(({ index }) => boundaryBytes(partition, index, rows)),
+    boundaryBytes: partition.boundaries.map(({ index }) => boundaryBytes(partition, index, rows, wire)),
   };
 }
 

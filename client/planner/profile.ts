@@ -1,5 +1,7 @@
+import { partBytes, PART_FRAME_NUMBERS } from '../../shared/frames.ts';
 import type { PeerId } from '../../shared/ids.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
+import type { WireFormat } from '../../shared/wire.ts';
 import { modelGraph, widthOf, type ModelGraph } from '../model/graph.ts';
 import { headCurves, type UnitScores } from './importance.ts';
 import { largestBytesOf, patchesOfNode, stateBytesOf } from './memory.ts';
@@ -37,6 +39,9 @@ export interface Problem {
   /** Samples per micro-batch. */
   rows: number;
   microBatches: number;
+  wire: WireFormat;
+  /** Bytes on the wire, headers included, for each byte of a tensor. */
+  wireShare: number;
   /** Arrays that the optimizer keeps for each parameter. */
   optimizerArrays: number;
   /** Slices all alike, whatever was measured. */
@@ -72,6 +77,12 @@ const OPTIMIZER_ARRAYS: Readonly<Record<RunConfig['optimizer']['kind'], number>>
   adam: 2,
 };
 
+/** Of full frames with scales for the shortest groups that there are. */
+function wireShareOf(wire: WireFormat): number {
+  const numbers = PART_FRAME_NUMBERS[wire];
+  return partBytes(wire, numbers, 1) / (4 * numbers);
+}
+
 export function problemOf(
   config: RunConfig,
   devices: readonly Device[],
@@ -96,6 +107,8 @@ export function problemOf(
     graph,
     rows,
     microBatches: config.microBatches,
+    wire: config.wire,
+    wireShare: wireShareOf(config.wire),
     optimizerArrays,
     isEven: config.shares === 'even',
     workers: ranked,

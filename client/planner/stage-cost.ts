@@ -1,5 +1,3 @@
-import { PART_FRAME_NUMBERS } from '../../shared/frames.ts';
-import { LIMITS } from '../../shared/limits.ts';
 import type { Crew, CrewLinks } from './crew.ts';
 import type { ExchangeLoad, StageLoad } from './loads.ts';
 import type { Problem } from './profile.ts';
@@ -23,12 +21,9 @@ export interface StageCost {
   risk: number;
 }
 
-/** Frames carry a header. */
-export const WIRE_SHARE = LIMITS.link.frameBytes / (4 * PART_FRAME_NUMBERS);
-
 export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageCost {
   const { classes, forwardMs, backwardMs, operations, stateBytes, amongAll, withOwner } = load;
-  const { workers } = problem;
+  const { workers, wireShare } = problem;
   const segments = 1 + amongAll.count + withOwner.count;
   const whole = classes.length;
   const fractions: (readonly number[])[] = [];
@@ -68,8 +63,8 @@ export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageC
     busyMs = Math.max(busyMs, forward + backward);
     risk += weight * (1 - reliability);
   }
-  const all = exchangeCost(amongAll, amongAll.count > 0 ? crew.amongAll : null);
-  const owner = exchangeCost(withOwner, withOwner.count > 0 ? crew.withOwner : null);
+  const all = exchangeCost(amongAll, amongAll.count > 0 ? crew.amongAll : null, wireShare);
+  const owner = exchangeCost(withOwner, withOwner.count > 0 ? crew.withOwner : null, wireShare);
   // Written out: objects that are spread together each get a shape of their own, which makes their readers slow.
   return {
     forwardMs: slowestForwardMs,
@@ -83,12 +78,17 @@ export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageC
   };
 }
 
-function exchangeCost({ count, shareBytes, wholeBytes }: ExchangeLoad, links: CrewLinks | null) {
+function exchangeCost(
+  { count, shareBytes, wholeBytes }: ExchangeLoad,
+  links: CrewLinks | null,
+  wireShare: number,
+) {
   if (!links) return { waitMs: 0, linkMs: 0, trafficMs: 0 };
-  const linkMs = times(shareBytes, links.shareMsPerByte) + times(wholeBytes, links.wholeMsPerByte);
-  const trafficMs = times(shareBytes, links.shareTrafficMs) + times(wholeBytes, links.wholeTrafficMs);
+  const [share, all] = [wireShare * shareBytes, wireShare * wholeBytes];
+  const linkMs = times(share, links.shareMsPerByte) + times(all, links.wholeMsPerByte);
+  const trafficMs = times(share, links.shareTrafficMs) + times(all, links.wholeTrafficMs);
   return { waitMs: count * links.latencyMs + linkMs, linkMs, trafficMs };
 }
 
 /** Nothing takes no time, however slow the link. */
-const times = (bytes: number, msPerByte: number): number => (bytes > 0 ? bytes * WIRE_SHARE * msPerByte : 0);
+const times = (bytes: number, msPerByte: number): number => (bytes > 0 ? bytes * msPerByte : 0);

@@ -28,7 +28,7 @@ export interface Transport {
   listen(handlers: TransportHandlers): void;
   /** Peers with an open link. */
   peers(): PeerId[];
-  /** False where there is no open link or its queue is full: then nothing was queued. Takes ownership of `bytes`. */
+  /** False where there is no open link or its queue is full: then nothing was queued. Takes ownership of `bytes`; frames go back to the pool when sent. */
   send(to: PeerId, channel: Channel, bytes: Uint8Array): boolean;
   /** Resolves `true` when the data queue to `peer` is short again, `false` when the link is gone. */
   whenWritable(peer: PeerId): Promise<boolean>;

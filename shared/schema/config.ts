@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { LIMITS } from '../limits.ts';
+import { WIRE_FORMATS } from '../wire.ts';
 import { name, real, whole } from './common.ts';
 
 const LayerNameSchema = v.pipe(name(LIMITS.run.layerNameChars), v.regex(/^[A-Za-z0-9_.-]+$/));
@@ -77,6 +78,8 @@ export const RunConfigSchema = v.pipe(
     ),
     /** Slices in proportion to measured speed, or all alike (to see what that costs). */
     shares: v.picklist(['measured', 'even']),
+    /** How numbers of parts stand on the wire in training; a test of the model always has float32. */
+    wire: v.picklist(WIRE_FORMATS),
     /** By what units are ordered when a plan is made anew; left out: by importance. The others are for experiments. */
     ordering: v.optional(v.picklist(['importance', 'random', 'reverse'])),
     steps: whole(1, LIMITS.run.steps),

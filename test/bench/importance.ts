@@ -39,6 +39,7 @@ function configOf(seed: number, ordering: Ordering, steps: number): RunConfig {
     partition: 'horizontal',
     grid: { stages: 1, lanes: 4 },
     shares: 'even',
+    wire: 'float32',
     ordering,
     steps,
     batch: 64,

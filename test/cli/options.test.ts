@@ -58,6 +58,7 @@ describe('flags of the swarm command', () => {
       ['--partition', 'hybrid'],
       ['--grid', '2X3'],
       ['--shares', 'even'],
+      ['--wire', 'float16'],
       ['--replan', '7,3'],
       ['--ordering', 'reverse'],
       ['--steps', '10'],
@@ -105,8 +106,8 @@ describe('flags of the swarm command', () => {
     assert.deepEqual(config.optimizer, { kind: 'momentum', learningRate: 0.01, decay: 'constant' });
     assert.deepEqual([config.steps, config.batch, config.microBatches, config.seed], [10, 96, 8, 7]);
     assert.deepEqual(
-      [config.partition, config.grid, config.shares],
-      ['hybrid', { stages: 2, lanes: 3 }, 'even'],
+      [config.partition, config.grid, config.shares, config.wire],
+      ['hybrid', { stages: 2, lanes: 3 }, 'even', 'float16'],
     );
     assert.equal(config.ordering, 'reverse');
     assert.equal(config.onDeparture, 'continue');
@@ -187,6 +188,7 @@ describe('flags of the swarm command', () => {
     ['--device-ms 0', /--device-ms.*above 0.*not "0"/],
     ['--device-ms 1,2,3,x', /--device-ms.*not "x"/],
     ['--partition diagonal', /--partition wants auto or hybrid or vertical or horizontal, not "diagonal"/],
+    ['--wire float8', /--wire wants float32 or float16 or int8, not "float8"/],
     ['--shares fair', /--shares wants measured or even, not "fair"/],
     ['--grid 2', /--grid wants stages x lanes such as 2x2, each from 1 to 16, or auto, not "2"/],
     ['--grid 0x2', /--grid wants .*not "0x2"/],

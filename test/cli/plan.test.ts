@@ -46,16 +46,17 @@ describe('flags of the plan command', () => {
       ['--partition', 'hybrid'],
       ['--grid', '2x2'],
       ['--shares', 'even'],
+      ['--wire', 'int8'],
       ['--batch', '96'],
       ['--micro-batches', '8'],
       ['--optimizer', 'sgd'],
       ['--json'],
     ];
     const { config, devices, json } = read(...args.flat());
-    const { partition, grid, shares, batch, microBatches, optimizer, model } = config;
+    const { partition, grid, shares, wire, batch, microBatches, optimizer, model } = config;
     assert.deepEqual(
-      [partition, grid, shares, batch, microBatches, optimizer.kind, model.name, json],
-      ['hybrid', { stages: 2, lanes: 2 }, 'even', 96, 8, 'sgd', 'cnn', true],
+      [partition, grid, shares, wire, batch, microBatches, optimizer.kind, model.name, json],
+      ['hybrid', { stages: 2, lanes: 2 }, 'even', 'int8', 96, 8, 'sgd', 'cnn', true],
     );
     assert.equal(devices!.devices.length, 5);
     for (const [flag] of args) assert.match(PLAN_HELP, new RegExp(`${flag}\\b`));

@@ -6,7 +6,8 @@ import { learningRateAt } from '../../client/pipeline/learning-rate.ts';
 import { Ledger } from '../../client/pipeline/ledger.ts';
 import { nextTask, type BlockProgress } from '../../client/pipeline/schedule.ts';
 import { Feed } from '../../client/pipeline/feed.ts';
-import { PART_FRAME_NUMBERS, type PartFrame } from '../../shared/frames.ts';
+import { decodeFrame, encodePart, PART_FRAME_NUMBERS, type PartFrame } from '../../shared/frames.ts';
+import { WIRE_FORMATS, type WireFormat } from '../../shared/wire.ts';
 import { tinyConfig } from '../simulation/sim-room.ts';
 
 const progress = (changes: Partial<BlockProgress>): BlockProgress => ({
@@ -69,9 +70,10 @@ describe('the schedule', () => {
 describe('the inbox', () => {
   const rows = 40;
   const width = 200;
-  const newInbox = () =>
+  const newInbox = (format: WireFormat = 'float32') =>
     new Inbox({
       kind: 'forward',
+      format,
       boundary: {
         index: 0,
         shape: { shape: [width], units: width, outer: 1, inner: 1, space: 0 },
@@ -83,12 +85,12 @@ describe('the inbox', () => {
       window: () => [3, 4],
     });
   const numbers = Float32Array.from({ length: rows * width }, (_, i) => i);
-  const frames = (): PartFrame[] => {
+  const frames = (format: WireFormat = 'float32', part = numbers): PartFrame[] => {
     const list: PartFrame[] = [];
-    for (let offset = 0; offset < numbers.length; offset += PART_FRAME_NUMBERS) {
-      const payload = new Uint8Array(numbers.slice(offset, offset + PART_FRAME_NUMBERS).buffer);
-      list.push({
-        kind: 'forward',
+    const most = PART_FRAME_NUMBERS[format];
+    for (let offset = 0; offset < part.length; offset += most) {
+      const head = {
+        kind: 'forward' as const,
         term: 1,
         version: 1,
         planTag: 1,
@@ -99,8 +101,10 @@ describe('the inbox', () => {
         rows,
         columns: width,
         offset,
-        payload,
-      });
+        count: Math.min(most, part.length - offset),
+        format,
+      };
+      list.push(decodeFrame(encodePart(head, part)) as PartFrame);
     }
     return list;
   };
@@ -117,6 +121,36 @@ describe('the inbox', () => {
     assert.ok(!inbox.has(3, 1), 'what was taken is gone');
   });
 
+  for (const format of WIRE_FORMATS) {
+    it(`takes a part in ${format}, and no other`, () => {
+      const inbox = newInbox(format);
+      for (const other of WIRE_FORMATS) {
+        const expected = other === format ? null : 'part-wrong-format';
+        for (const frame of frames(other)) assert.equal(inbox.add('a', frame), expected);
+      }
+      const { data } = inbox.take(3, 1);
+      const error = { float32: 0, float16: 2 ** -11, int8: 0.5 / 127 }[format];
+      for (let row = 0; row < rows; row++) {
+        const largest = numbers[(row + 1) * width - 1];
+        for (let i = row * width; i < (row + 1) * width; i++)
+          assert.ok(Math.abs(data[i] - numbers[i]) <= error * largest * 1.0001, `${i}: ${data[i]}`);
+      }
+    });
+
+    it(`refuses NaN and infinity in ${format}, and takes the part when it comes right`, () => {
+      for (const bad of [NaN, Infinity, -Infinity]) {
+        const inbox = newInbox(format);
+        const [broken] = frames(
+          format,
+          numbers.map((x, i) => (i === 77 ? bad : x)),
+        );
+        assert.equal(inbox.add('a', broken), 'part-not-finite');
+        for (const frame of frames(format)) assert.equal(inbox.add('a', frame), null);
+        assert.ok(inbox.has(3, 1));
+      }
+    });
+  }
+
   describe('with several lanes', () => {
     // Two rows, two places, units 2 to 5 here; one lane has 2 and 3, the others summands of all.
     const shape = { shape: [2, 6], units: 6, outer: 2, inner: 1, space: 0 };
@@ -128,6 +162,7 @@ describe('the inbox', () => {
     const several = (isLost?: Expectation['isLost']) =>
       new Inbox({
         kind: 'backward',
+        format: 'float32',
         boundary: { index: 7, shape, held: [2, 5], ends },
         rows: () => 2,
         micros: 1,
@@ -143,6 +178,7 @@ describe('the inbox', () => {
       lane,
       rows: 2,
       columns: values.length / 2,
+      count: values.length,
       payload: new Uint8Array(Float32Array.from(values).buffer),
     });
     const twelve = Array.from({ length: 12 }, (_, i) => i);

@@ -13,7 +13,7 @@ import {
 } from '../../client/planner/cost-model.ts';
 import { crossing } from '../../client/planner/crossing.ts';
 import { problemOf } from '../../client/planner/profile.ts';
-import { stageCost, WIRE_SHARE } from '../../client/planner/stage-cost.ts';
+import { stageCost } from '../../client/planner/stage-cost.ts';
 import type { LayerSpec, ModelSpec } from '../../shared/model.ts';
 import { assertProperty } from '../support/property.ts';
 import { activation, add, conv, dense, flatten, model as modelOf, pool } from '../support/specs.ts';
@@ -94,7 +94,7 @@ function objectiveFromScratch({ problem, idealStepMs, loadOf }: CostModel, first
   const stages = tails.map(({ layout, crew }, s) => {
     const cost = stageCost(problem, loadOf(layout), crew);
     const next = tails.at(s + 1);
-    const bytes = tensorBytes[layout.end] * WIRE_SHARE;
+    const bytes = tensorBytes[layout.end] * problem.wireShare;
     const way = next && crossing(problem, crew, layout.exit, next.crew, next.layout.entry);
     const hopMs = way ? way.latencyMs + bytes * way.msPerByte : 0;
     const inFlight = Math.min(m, tails.length - s + (way || layout.exchangeCount > 0 ? 1 : 0));

@@ -7,7 +7,9 @@ import { makePlan } from '../../client/planner/plan.ts';
 import { paceOf, predictStep } from '../../client/planner/predict.ts';
 import { problemOf } from '../../client/planner/profile.ts';
 import { rehearse } from '../../client/planner/rehearsal.ts';
-import { boundaryBytes, partBytes } from '../../client/partition/traffic.ts';
+import { boundaryBytes } from '../../client/partition/traffic.ts';
+import { partBytes } from '../../shared/frames.ts';
+import type { WireFormat } from '../../shared/wire.ts';
 import type { ModelSpec } from '../../shared/model.ts';
 import type { Stage } from '../../shared/schema/plan.ts';
 import { lanesStage } from '../support/plans.ts';
@@ -125,18 +127,30 @@ describe('the predicted step', () => {
 
 describe('bytes at a boundary, of d = 64 numbers, b = 16 rows, 4 bytes each', () => {
   const whole = 16 * 64 * 4;
-  const bytesOf = (stages: Stage[]) => {
+  const bytesOf = (stages: Stage[], wire: WireFormat = 'float32') => {
     const partition = partitionOf(modelGraph(four), stages);
-    return partition.boundaries.map(({ index }) => boundaryBytes(partition, index, 16));
+    return partition.boundaries.map(({ index }) => boundaryBytes(partition, index, 16, wire));
   };
   const lanes = (from: number, count: number) => Array.from({ length: count }, (_, i) => idOf(from + i));
   const ones = (count: number) => Array.from({ length: count }, () => 1);
   const tail = (from: number, peer: number) => oneLaneStage([from, 4], idOf(peer));
 
   it('are d b c with a header for each frame', () => {
-    assert.equal(partBytes(16 * 64), whole + 40);
-    assert.equal(partBytes(4086), 16 * 1024);
-    assert.equal(partBytes(4087), 16 * 1024 + 4 + 40);
+    assert.equal(partBytes('float32', 16, 64), whole + 40);
+    assert.equal(partBytes('float32', 1, 4086), 16 * 1024);
+    assert.equal(partBytes('float32', 1, 4087), 16 * 1024 + 4 + 40);
+  });
+
+  it('are half in float16, and a quarter in int8 with a scale for each row of 128 numbers or more', () => {
+    assert.equal(partBytes('float16', 16, 64), whole / 2 + 40);
+    assert.equal(partBytes('float16', 8173, 1), 16 * 1024 + 2 + 40);
+    assert.equal(partBytes('int8', 16, 128), 16 * 128 + 16 * 4 + 40);
+    assert.equal(partBytes('int8', 16, 64), whole / 4 + 8 * 4 + 40, 'two rows of 64 share a scale');
+    // Two rows to a scale; the border between the frames, at 15,360, cuts one such group in two.
+    assert.equal(partBytes('int8', 200, 100), 20_000 + (100 + 1) * 4 + 2 * 40);
+    const stages = [lanesStage(four, [0, 2], lanes(0, 3), ones(3)), tail(2, 3)];
+    assert.deepEqual(bytesOf(stages, 'float16'), [3 * (whole / 2 + 40)]);
+    assert.deepEqual(bytesOf(stages, 'int8'), [3 * (whole / 4 + 8 * 4 + 40)]);
   });
 
   it('of a gather go to each lane that follows', () => {

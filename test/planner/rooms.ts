@@ -6,6 +6,7 @@ import { modelGraph } from '../../client/model/graph.ts';
 import { randomUniform } from '../../shared/counter-random.ts';
 import type { ModelSpec } from '../../shared/model.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
+import { WIRE_FORMATS } from '../../shared/wire.ts';
 
 /** Rooms to plan for. */
 export interface Room {
@@ -84,6 +85,7 @@ export const roomArbitrary = (
       isEven: fc.boolean(),
       microBatches: fc.constantFrom(1, 2, 4, 8),
       optimizer: fc.constantFrom('sgd', 'momentum', 'adam'),
+      wire: fc.constantFrom(...WIRE_FORMATS),
       rttMs: fc.constantFrom(0.5, 5, 40),
       goodput: fc.constantFrom(2e5, 5e6, 5e7),
       lossMax: fc.constantFrom(0, 0.1),
@@ -95,9 +97,16 @@ export const roomArbitrary = (
     .map((choice): Room => {
       let draws = 0;
       const draw = () => randomUniform(choice.seed, draws++);
-      const { partition, optimizer, microBatches, isEven } = choice;
+      const { partition, optimizer, wire, microBatches, isEven } = choice;
       const config: RunConfig = {
-        ...runConfig({ model, partition, microBatches, optimizer, shares: isEven ? 'even' : 'measured' }),
+        ...runConfig({
+          model,
+          partition,
+          microBatches,
+          optimizer,
+          wire,
+          shares: isEven ? 'even' : 'measured',
+        }),
         batch: 8 * microBatches,
       };
       const { nodes } = modelGraph(model);

@@ -10,15 +10,21 @@ import {
   type Frame,
 } from '../../shared/frames.ts';
 import { LIMITS } from '../../shared/limits.ts';
+import { PROTOCOL_VERSION } from '../../shared/version.ts';
+import { payloadBytes, WIRE_FORMATS } from '../../shared/wire.ts';
 
 const u32 = fc.integer({ min: 0, max: 0xffffffff });
 const u16 = fc.integer({ min: 0, max: 0xffff });
-const numbers = fc.integer({ min: 1, max: PART_FRAME_NUMBERS });
+const format = fc.constantFrom(...WIRE_FORMATS);
+const share = fc.double({ min: 0, max: 1, noNaN: true });
 
 const part: fc.Arbitrary<Frame> = fc
-  .record({ numbers, rows: fc.integer({ min: 1, max: 64 }), offset: fc.integer({ min: 0, max: 5000 }) })
-  .chain(({ numbers: count, rows, offset }) =>
-    fc.record({
+  .record({ format, share, rows: fc.integer({ min: 1, max: 64 }), offset: fc.integer({ min: 0, max: 5000 }) })
+  .chain(({ format, share, rows, offset }) => {
+    const count = Math.ceil(1 + share * (PART_FRAME_NUMBERS[format] - 1));
+    const columns = Math.ceil((offset + count) / rows);
+    const size = payloadBytes(format, { columns, offset, count });
+    return fc.record({
       kind: fc.constantFrom('forward' as const, 'backward' as const, 'evaluation' as const),
       term: u32,
       version: u32,
@@ -28,11 +34,13 @@ const part: fc.Arbitrary<Frame> = fc
       boundary: u16,
       lane: fc.integer({ min: 0, max: 255 }),
       rows: fc.constant(rows),
-      columns: fc.constant(Math.ceil((offset + count) / rows)),
+      columns: fc.constant(columns),
       offset: fc.constant(offset),
-      payload: fc.uint8Array({ minLength: count * 4, maxLength: count * 4 }),
-    }),
-  );
+      count: fc.constant(count),
+      format: fc.constant(format),
+      payload: fc.uint8Array({ minLength: size, maxLength: size }),
+    });
+  });
 
 const blob: fc.Arbitrary<Frame> = fc
   .record({
@@ -65,7 +73,7 @@ describe('frames', () => {
 
   it('any bytes at all are a frame or a FrameError, never anything else', () => {
     const header = fc
-      .tuple(fc.constant(0xe9), fc.constant(1), fc.integer({ min: 0, max: 6 }))
+      .tuple(fc.constant(0xe9), fc.constant(PROTOCOL_VERSION), fc.integer({ min: 0, max: 6 }))
       .map((h) => Uint8Array.from(h));
     const noise = fc.uint8Array({ maxLength: 200 });
     const looksRight = fc.tuple(header, noise).map(([start, rest]) => Uint8Array.from([...start, ...rest]));
@@ -92,7 +100,7 @@ describe('frames', () => {
           const bytes = encodeFrame(frame);
           bytes[at] ^= flip;
           try {
-            assert.notDeepEqual(decodeFrame(bytes), at >= 36 ? null : frame);
+            assert.notDeepEqual(decodeFrame(bytes), at === 37 ? null : frame);
           } catch (error) {
             assert.ok(error instanceof FrameError, String(error));
           }

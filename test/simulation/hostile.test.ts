@@ -3,7 +3,8 @@ import { describe, it } from 'node:test';
 import { encode } from '@msgpack/msgpack';
 import { encodeControl } from '../../client/swarm/mail/wire.ts';
 import { planTag } from '../../client/pipeline/assignment.ts';
-import { encodeFrame, type PartFrame } from '../../shared/frames.ts';
+import { encodeFrame, encodePart, type PartFrame } from '../../shared/frames.ts';
+import type { WireFormat } from '../../shared/wire.ts';
 import { LIMITS } from '../../shared/limits.ts';
 import type { Control } from '../../shared/schema/control.ts';
 import type { Plan } from '../../shared/schema/plan.ts';
@@ -28,14 +29,16 @@ interface Case {
   from?: (scene: Scene) => string;
   control?: (scene: Scene) => Uint8Array;
   data?: (scene: Scene) => Uint8Array;
+  /** How the run's numbers travel; float32 where left out. */
+  wire?: WireFormat;
 }
 
 const ROWS = 8;
 const WIDTH = 16;
 
-function partBytes(scene: Scene, changes: Partial<PartFrame> = {}): Uint8Array {
+function partOf(scene: Scene): PartFrame {
   const { plan } = scene;
-  return encodeFrame({
+  return {
     kind: 'forward',
     term: plan.term.counter,
     version: plan.version,
@@ -47,10 +50,17 @@ function partBytes(scene: Scene, changes: Partial<PartFrame> = {}): Uint8Array {
     rows: ROWS,
     columns: WIDTH,
     offset: 0,
+    count: ROWS * WIDTH,
+    format: 'float32',
     payload: new Uint8Array(ROWS * WIDTH * 4),
-    ...changes,
-  });
+  };
 }
+
+const partBytes = (scene: Scene, changes: Partial<PartFrame> = {}): Uint8Array =>
+  encodeFrame({ ...partOf(scene), ...changes });
+const encodedPart = (scene: Scene, format: WireFormat, numbers: Float32Array): Uint8Array =>
+  encodePart({ ...partOf(scene), format }, numbers);
+const withLast = (value: number): Float32Array => new Float32Array(ROWS * WIDTH).fill(value, -1);
 
 const floats = (...values: number[]): Uint8Array => new Uint8Array(Float32Array.from(values).buffer);
 const raw = (message: unknown): Uint8Array => encode(message);
@@ -134,14 +144,61 @@ const CASES: Case[] = [
   {
     name: 'too few rows',
     reason: 'part-wrong-shape',
-    data: (s) => partBytes(s, { rows: 4, payload: new Uint8Array(4 * WIDTH * 4) }),
+    data: (s) => partBytes(s, { rows: 4, count: 4 * WIDTH, payload: new Uint8Array(4 * WIDTH * 4) }),
   },
   {
     name: 'too many columns',
     reason: 'part-wrong-shape',
-    data: (s) => partBytes(s, { columns: 17, payload: new Uint8Array(ROWS * 17 * 4) }),
+    data: (s) => partBytes(s, { columns: 17, count: ROWS * 17, payload: new Uint8Array(ROWS * 17 * 4) }),
   },
-  { name: 'half a frame', reason: 'part-wrong-frame', data: (s) => partBytes(s, { payload: floats(1, 2) }) },
+  {
+    name: 'half a frame',
+    reason: 'part-wrong-frame',
+    data: (s) => partBytes(s, { count: 2, payload: floats(1, 2) }),
+  },
+  {
+    name: 'fewer numbers than a frame says',
+    reason: 'frame-malformed',
+    data: (s) => partBytes(s, { payload: floats(1, 2) }),
+  },
+  {
+    name: 'a frame of no numbers',
+    reason: 'frame-malformed',
+    data: (s) => partBytes(s, { count: 0, payload: new Uint8Array() }),
+  },
+  { name: 'an unknown wire format', reason: 'frame-malformed', data: (s) => patched(partBytes(s), 36, 3) },
+  {
+    name: "a format that is not the run's",
+    reason: 'part-wrong-format',
+    data: (s) => encodedPart(s, 'int8', new Float32Array(ROWS * WIDTH)),
+  },
+  {
+    name: 'a part without its scales',
+    reason: 'frame-malformed',
+    data: (s) => partBytes(s, { format: 'int8', payload: new Uint8Array(ROWS * WIDTH) }),
+  },
+  ...[NaN, Infinity, -1, 3e38].map((scale): Case => ({
+    name: `a scale of ${scale}`,
+    reason: 'part-not-finite',
+    wire: 'int8',
+    data: (s) => {
+      const bytes = encodedPart(s, 'int8', new Float32Array(ROWS * WIDTH).fill(1));
+      new DataView(bytes.buffer).setFloat32(40, scale, true);
+      return bytes;
+    },
+  })),
+  {
+    name: 'NaN in a part of int8',
+    reason: 'part-not-finite',
+    wire: 'int8',
+    data: (s) => encodedPart(s, 'int8', withLast(NaN)),
+  },
+  {
+    name: 'infinity in a part of float16',
+    reason: 'part-not-finite',
+    wire: 'float16',
+    data: (s) => encodedPart(s, 'float16', withLast(Infinity)),
+  },
   {
     name: 'NaN in a part',
     reason: 'part-not-finite',
@@ -296,10 +353,10 @@ const CASES: Case[] = [
   },
 ];
 
-async function training(): Promise<{ room: SimRoom; scene: Scene }> {
+async function training(wire: WireFormat): Promise<{ room: SimRoom; scene: Scene }> {
   const room = new SimRoom(5);
   assert.ok(await room.settle());
-  await room.start(tinyConfig({ steps: 60 }));
+  await room.start(tinyConfig({ steps: 60, wire }));
   await room.run(() => room.on.every((peer) => (peer.swarm.record.lastStep?.step ?? -1) >= 5));
   const plan = room.peers[0].swarm.record.plan!;
   const order = plan.stages.map((stage) => stage.lanes[0]);
@@ -322,7 +379,7 @@ describe('what a broken or hostile peer sends', () => {
 
   for (const attack of CASES) {
     it(`${attack.name}: refused as ${attack.reason}, and training goes on`, async () => {
-      const { room, scene } = await training();
+      const { room, scene } = await training(attack.wire ?? 'float32');
       const { victim } = scene;
       scene.step = victim.swarm.record.lastStep!.step;
       const before = victim.swarm.refusals.counts()[attack.reason] ?? 0;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { makeReport } from '../../client/swarm/record/report.ts';
 import type { Compute } from '../../client/ports/compute.ts';
+import { decodeFrame } from '../../shared/frames.ts';
 import { LIMITS } from '../../shared/limits.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { SimDevice } from './device.ts';
@@ -16,6 +17,18 @@ const GRIDS = [
 
 const hybrid = (changes: Parameters<typeof tinyConfig>[0] = {}): RunConfig =>
   tinyConfig({ partition: 'auto', grid: { stages: 2, lanes: 2 }, ...changes });
+
+/** What kinds of parts come in which format. */
+function watchParts({ network }: SimRoom): Set<string> {
+  const seen = new Set<string>();
+  const deliver = network.deliver.bind(network);
+  network.deliver = (from, to, channel, bytes, atMs) => {
+    const frame = channel === 'data' ? decodeFrame(bytes) : null;
+    if (frame && 'format' in frame) seen.add(`${frame.kind} ${frame.format}`);
+    deliver(from, to, channel, bytes, atMs);
+  };
+  return seen;
+}
 
 const recordOf = (room: SimRoom) => room.on[0].swarm.record;
 
@@ -41,6 +54,40 @@ describe('rooms with lanes', () => {
         assert.equal(boundary.backward_bytes, boundary.expected_bytes);
       }
       room.close();
+    });
+  }
+
+  for (const wire of ['float16', 'int8'] as const) {
+    it(`in ${wire}: send what the formula says, and train as well as in float32`, async () => {
+      const losses = await Promise.all(
+        (['float32', wire] as const).map(async (format) => {
+          const room = new SimRoom(4);
+          const seen = watchParts(room);
+          assert.ok(await room.settle());
+          await room.train(hybrid({ steps: 40, wire: format }));
+          assertFinished(room);
+          const { plan, final, steps } = makeReport(recordOf(room));
+          for (const boundary of plan.boundaries) {
+            assert.equal(boundary.forward_bytes, boundary.expected_bytes);
+            assert.equal(boundary.backward_bytes, boundary.expected_bytes);
+          }
+          for (const { swarm } of room.on) assert.equal(swarm.refusals.total, 0);
+          assert.deepEqual([...seen].sort(), [
+            `backward ${format}`,
+            'evaluation float32',
+            `forward ${format}`,
+          ]);
+          room.close();
+          const bytes = plan.boundaries.reduce((sum, { expected_bytes }) => sum + expected_bytes, 0);
+          return { bytes, first: steps[0].loss, last: final.test_loss };
+        }),
+      );
+      const [exact, less] = losses;
+      assert.ok(less.bytes < exact.bytes);
+      const gain = exact.first - exact.last;
+      assert.ok(gain > 0.1, `float32 learned little: ${gain}`);
+      assert.ok(Math.abs(less.last - exact.last) < 0.02 * gain, `${less.last} against ${exact.last}`);
+      assert.notEqual(less.last, exact.last);
     });
   }
 

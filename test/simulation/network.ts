@@ -1,4 +1,5 @@
 import type { Channel, Transport, TransportHandlers, TransportStats } from '../../client/ports/transport.ts';
+import { releaseFrame } from '../../shared/frame-pool.ts';
 import type { PeerId } from '../../shared/ids.ts';
 import { LIMITS } from '../../shared/limits.ts';
 import type { VirtualTime } from './virtual-clock.ts';
@@ -116,6 +117,7 @@ class SimTransport implements Transport {
     this.#stats.bytesSent += bytes.length;
     this.#stats.messagesSent++;
     this.network.deliver(this.self, to, channel, bytes.slice(), sentMs + latencyMs);
+    if (channel === 'data') releaseFrame(bytes);
     return true;
   }
 

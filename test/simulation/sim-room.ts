@@ -181,6 +181,7 @@ export function tinyConfig(
     partition: 'vertical',
     grid: null,
     shares: 'measured',
+    wire: 'float32',
     model: {
       name: 'tiny',
       inputShape: TINY.inputShape,

@@ -263,6 +263,7 @@ function planFor({ model, stages, orders = [], optimizer, seed, rows, microBatch
     partition: 'auto',
     grid: null,
     shares: 'measured',
+    wire: 'float32',
     steps: 1,
     batch: rows * microBatches,
     microBatches,

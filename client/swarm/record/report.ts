@@ -133,7 +133,7 @@ function describeBoundaries(record: RunRecord, partition: Partition): Report['pl
       width: tensor.units * tensor.outer * tensor.inner,
       forward_bytes: sum(own, ({ forwardBytes }) => forwardBytes),
       backward_bytes: sum(own, ({ backwardBytes }) => backwardBytes),
-      expected_bytes: micros * boundaryBytes(partition, index, rows),
+      expected_bytes: micros * boundaryBytes(partition, index, rows, config!.wire),
     };
   });
 }

@@ -99,6 +99,7 @@ describe('the run in a room', () => {
       partition: 'auto',
       grid: null,
       shares: 'measured',
+      wire: 'float32',
     });
     expect(room.started[0].optimizer).to.deep.equal({ kind: 'sgd', learningRate: 0.3, decay: 'linear' });
     expect(room.brought[0]).to.deep.equal([]);
@@ -112,6 +113,7 @@ describe('the run in a room', () => {
       ['partition', 'horizontal'],
       ['grid', '1x3'],
       ['shares', 'even'],
+      ['wire', 'int8'],
     ] as const) {
       set(view, name, value);
     }
@@ -122,6 +124,7 @@ describe('the run in a room', () => {
       partition: 'horizontal',
       grid: { stages: 1, lanes: 3 },
       shares: 'even',
+      wire: 'int8',
     });
   });
 

@@ -1,5 +1,9 @@
 import { assert } from '@open-wc/testing';
+import { Outbox } from '../../../client/pipeline/outbox.ts';
+import { Traffic } from '../../../client/pipeline/traffic.ts';
+import { decodeFrame, PART_FRAME_NUMBERS, type PartFrame } from '../../../shared/frames.ts';
 import { LIMITS } from '../../../shared/limits.ts';
+import { planOf } from '../../support/plans.ts';
 import { Lab, open, pattern, same, until } from './meshes.ts';
 
 describe('mesh', () => {
@@ -121,6 +125,39 @@ describe('mesh', () => {
     assert.isAtMost(controlAt, total - 10);
     assert.deepEqual(a.closed.concat(b.closed), []);
     assert.equal(a.links.length, 1);
+  });
+
+  it('goes on by itself where a channel is below the low-water mark and the next message does not fit', async () => {
+    const [, a, b] = lab.room('ab');
+    await lab.join(a, b);
+    const { controlMessageBytes, lowWaterBytes, highWaterBytes } = LIMITS.link;
+    const small = 4000;
+    const count = Math.floor(lowWaterBytes / small);
+    assert.isAbove(count * small + controlMessageBytes, highWaterBytes);
+    for (let i = 0; i < count; i++) a.mesh.send(b.id, 'control', pattern(small, i));
+    a.mesh.send(b.id, 'control', pattern(controlMessageBytes, 1));
+    await until('the large one', () => b.got('control').length === count + 1, 5_000);
+  });
+
+  it('lets parts take turns: a small one is not held up by a large one', async () => {
+    const [, a, b] = lab.room('ab');
+    await lab.join(a, b);
+    const outbox = new Outbox(a.mesh, planOf([], a.id), 0, 'float32', new Traffic(), () => undefined);
+    const send = (rows: number, micro: number) => {
+      const width = PART_FRAME_NUMBERS.float32;
+      const range: [number, number] = [0, width];
+      const ends = [{ peer: b.id, lane: 0, range }];
+      const shape = { shape: [width], units: width, outer: 1, inner: 1, space: 0 };
+      const boundary = { index: 0, shape, held: range, ends };
+      const data = new Float32Array(rows * width);
+      return outbox.send({ kind: 'forward', boundary, ends, step: 0, micro, rows, data });
+    };
+    const large = 1000;
+    const sent = [send(large, 1), send(3, 2)];
+    await until('both parts', () => b.got('data').length === large + 3);
+    assert.deepEqual(await Promise.all(sent), [true, true]);
+    const micros = b.got('data').map((bytes) => (decodeFrame(bytes) as PartFrame).micro);
+    assert.isBelow(micros.lastIndexOf(2), large / 5);
   });
 
   it('lets control go first: data waits while a control message does', async () => {

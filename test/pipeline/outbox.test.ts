@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { LaneEnd } from '../../client/pipeline/assignment.ts';
+import { Outbox, type Departure } from '../../client/pipeline/outbox.ts';
+import { Traffic } from '../../client/pipeline/traffic.ts';
+import type { Transport } from '../../client/ports/transport.ts';
+import { decodeFrame, PART_FRAME_NUMBERS, type PartFrame } from '../../shared/frames.ts';
+import { readNumbers } from '../../shared/wire.ts';
+import { planOf } from '../support/plans.ts';
+
+/** A link that takes `room` frames, and as many again each time it is emptied. */
+class NarrowLink implements Transport {
+  readonly self = 'me';
+  readonly sent: PartFrame[] = [];
+  #free: number;
+  #waiting: ((writable: boolean) => void)[] = [];
+
+  constructor(private readonly room: number) {
+    this.#free = room;
+  }
+
+  send(_to: string, _channel: string, bytes: Uint8Array): boolean {
+    if (this.#free === 0) return false;
+    this.#free--;
+    this.sent.push(decodeFrame(bytes) as PartFrame);
+    return true;
+  }
+
+  whenWritable(): Promise<boolean> {
+    if (this.#free > 0) return Promise.resolve(true);
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** What was taken is gone: all who wait may go on. */
+  async empty(): Promise<void> {
+    this.#free = this.room;
+    for (const resolve of this.#waiting.splice(0)) resolve(true);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  listen(): void {
+    // Nothing comes here.
+  }
+  peers = () => ['other'];
+  stats = () => ({ bytesSent: 0, messagesSent: 0, bytesReceived: 0, messagesReceived: 0 });
+  close(): void {
+    // Nothing is open.
+  }
+}
+
+const WIDTH = PART_FRAME_NUMBERS.float32;
+
+/** A part of `rows` frames for `ends`, each of its numbers different. */
+function departure(rows: number, ends: LaneEnd[], micro = 0): Departure {
+  const shape = { shape: [WIDTH], units: WIDTH, outer: 1, inner: 1, space: 0 };
+  const boundary = { index: 0, shape, held: [0, WIDTH] as [number, number], ends };
+  const data = Float32Array.from({ length: rows * WIDTH }, (_, i) => i);
+  return { kind: 'forward', boundary, ends, step: 0, micro, rows, data };
+}
+
+const end = (peer: string, lane: number): LaneEnd => ({ peer, lane, range: [0, WIDTH] });
+
+function outboxOf(link: NarrowLink, kept: Float32Array[] = []): Outbox {
+  return new Outbox(link, planOf([], 'me'), 0, 'float32', new Traffic(), (_, data) => kept.push(data));
+}
+
+describe('the outbox', () => {
+  it('lets parts that wait for a link take turns, so that a small one need not wait for a large one', async () => {
+    const link = new NarrowLink(4);
+    const outbox = outboxOf(link);
+    const large = outbox.send(departure(40, [end('other', 1)], 1));
+    const small = outbox.send(departure(2, [end('other', 1)], 2));
+    let isThrough = false;
+    void small.then((sent) => (isThrough = sent));
+    for (let round = 0; round < 3; round++) await link.empty();
+    assert.ok(isThrough, `after ${link.sent.length} of 42 frames`);
+    while (link.sent.length < 42) await link.empty();
+    assert.ok(await large);
+  });
+
+  it('gives this peer its own part as it is, and sends the others theirs although it is moved away', async () => {
+    const link = new NarrowLink(3);
+    const kept: Float32Array[] = [];
+    const leaving = departure(10, [end('me', 0), end('other', 1)]);
+    const sent = outboxOf(link, kept).send(leaving);
+    assert.equal(kept[0], leaving.data, 'no copy');
+    structuredClone(kept[0], { transfer: [kept[0].buffer] });
+    assert.equal(leaving.data.length, 0);
+    while (link.sent.length < 10) await link.empty();
+    assert.ok(await sent);
+    const received = new Float32Array(10 * WIDTH).fill(-1);
+    for (const frame of link.sent) assert.ok(readNumbers('float32', frame.payload, frame, received));
+    assert.ok(received.every((x, i) => x === i));
+  });
+});
