@@ -16,6 +16,8 @@ export interface Departure {
   rows: number;
   /** The register on this side of the boundary. */
   data: Float32Array;
+  /** All of a part is queued: its bytes, frame headers included. */
+  onSent?: (end: LaneEnd, bytes: number) => void;
 }
 
 /** Sends parts of one plan to the lanes beyond a boundary, straight from peer to peer; what is for this peer itself stays here. */
@@ -50,11 +52,12 @@ export class Outbox {
 
   async #sendPart(
     end: LaneEnd,
-    { kind, boundary, step, micro, rows }: Departure,
+    { kind, boundary, step, micro, rows, onSent }: Departure,
     data: Float32Array,
   ): Promise<boolean> {
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     const columns = rangeWidth(boundary.shape, end.range);
+    let sentBytes = 0;
     for (let offset = 0; offset < data.length; offset += PART_FRAME_NUMBERS) {
       const payload = bytes.subarray(offset * 4, Math.min(offset + PART_FRAME_NUMBERS, data.length) * 4);
       const at = { step, micro, rows, columns, offset, boundary: boundary.index };
@@ -64,7 +67,9 @@ export class Outbox {
         if (!(await this.transport.whenWritable(end.peer))) return false;
       }
       this.traffic.sent(boundary.index, kind, frameBytes);
+      sentBytes += frameBytes;
     }
+    onSent?.(end, sentBytes);
     return true;
   }
 }
