@@ -2,6 +2,7 @@ import { newPeerId, newRoomSecret } from '../shared/ids.ts';
 import { LIMITS } from '../shared/limits.ts';
 import type { Report } from '../shared/schema/report.ts';
 import type { RunConfig } from '../shared/schema/config.ts';
+import type { Span } from '../shared/schema/timeline.ts';
 import { assembleModel, type ModelArtifacts } from './engine/assemble.ts';
 import { openCompute } from './engine/open-compute.ts';
 import { browserName } from './link/browser-name.ts';
@@ -12,9 +13,7 @@ import { HttpOrigin } from './link/origin.ts';
 import { browserRandom, browserRandomInt } from './link/random.ts';
 import { SignalingClient, type SignalingState } from './link/signaling-client.ts';
 import { BrowserStorage } from './link/storage.ts';
-import type { Span } from './pipeline/timeline.ts';
 import type { Compute, DeviceInfo, LayerState, MemoryUse } from './ports/compute.ts';
-import { makeReport } from './swarm/record/report.ts';
 import type { SwarmSnapshot } from './swarm/record/snapshot.ts';
 import { Swarm } from './swarm/swarm.ts';
 
@@ -161,7 +160,7 @@ export class Room {
     return this.#swarm.record.steps;
   }
 
-  /** What this peer's block did lately. */
+  /** What this peer did lately. */
   spans(): readonly Span[] {
     return this.#swarm.spans();
   }
@@ -176,9 +175,9 @@ export class Room {
     return this.#swarm.dataFetched;
   }
 
-  /** The report of the finished run. Throws a message for people before that. */
-  report(): Report {
-    return makeReport(this.#swarm.record);
+  /** The report of the finished run, with the timelines of all who are here. Rejects with a message for people before that. */
+  report(): Promise<Report> {
+    return this.#swarm.report();
   }
 
   /** The whole model as a tfjs LayersModel, its layers fetched from the peers that hold them. */

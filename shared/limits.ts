@@ -74,6 +74,10 @@ export const LIMITS = {
     returnMs: 3_000,
     /** A timer this late means that this device slept or was starved: it judges nobody by that silence. */
     clockJumpMs: 1_000,
+    /** Of the heartbeats in so long, the one with the shortest round trip says what time it is on the other device. */
+    clockSampleMs: 8_000,
+    /** Such samples kept of one peer: half an hour. */
+    clockSamples: 225,
   },
   election: {
     /** Heartbeats with an unchanged result before a claim, so that one table is what everybody sees. */
@@ -127,8 +131,8 @@ export const LIMITS = {
     inboxParts: 512,
     inboxBytes: 128 * 1024 * 1024,
     tensorElements: 64 * 1024 * 1024,
-    /** Spans of work kept for pictures and measurements. */
-    spansKept: 20_000,
+    /** Spans of a timeline kept, the latest: about 100 bytes each. */
+    spansKept: 8_000,
   },
   data: {
     chunkSamples: 1000,

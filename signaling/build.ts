@@ -85,7 +85,7 @@ function bundling(
  * simple-peer's own entry wants node's streams; its bundled file does not. (esbuild's `alias` would also rewrite an
  * import of that very file.)
  */
-const bundledSimplePeer: Plugin = {
+export const bundledSimplePeer: Plugin = {
   name: 'bundled-simple-peer',
   setup: (bundler) => {
     bundler.onResolve({ filter: /^simple-peer$/ }, ({ resolveDir, kind }) =>

@@ -60,10 +60,10 @@ export class EpResults extends LitElement {
     `;
   }
 
-  #saveReport(): void {
+  async #saveReport(): Promise<void> {
     this.problem = '';
     try {
-      download('report.json', jsonBlob(this.room.report()));
+      download('report.json', jsonBlob(await this.room.report()));
     } catch (error) {
       this.#complain(error);
     }

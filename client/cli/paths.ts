@@ -5,25 +5,25 @@ import type { RunConfig } from '../../shared/schema/config.ts';
 import { FASHION_PACKAGE, hasFashion } from '../../signaling/data-files.ts';
 import { BrowserError, findChromium } from './chromium.ts';
 
-/** Before a run that may take an hour: can its report be written? Throws a FlagError. */
-export function checkReportFile(file: string): void {
+/** Before a run that may take an hour: can the file that a flag names be written? Throws a FlagError. */
+export function checkOutputFile(flag: string, file: string): void {
   const path = resolve(file);
   const target = statOf(path);
   if (target?.isDirectory()) {
-    throw new FlagError(`--report ${file} is a directory: name a file in it, such as ${file}/report.json.`);
+    throw new FlagError(`--${flag} ${file} is a directory: name a file in it, such as ${file}/${flag}.json.`);
   }
   if (target) {
-    if (!isWritable(path)) throw new FlagError(`--report ${file} may not be written: choose another file.`);
+    if (!isWritable(path)) throw new FlagError(`--${flag} ${file} may not be written: choose another file.`);
     return;
   }
   const dir = dirname(path);
   if (!statOf(dir)?.isDirectory()) {
     throw new FlagError(
-      `--report ${file}: there is no directory ${dir}. Create it first, or choose another.`,
+      `--${flag} ${file}: there is no directory ${dir}. Create it first, or choose another.`,
     );
   }
   if (!isWritable(dir)) {
-    throw new FlagError(`--report ${file}: nothing may be written into ${dir}. Choose another directory.`);
+    throw new FlagError(`--${flag} ${file}: nothing may be written into ${dir}. Choose another directory.`);
   }
 }
 

@@ -1,9 +1,9 @@
 import type { JSHandle, Page } from 'playwright-core';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { Report } from '../../shared/schema/report.ts';
+import type { Span } from '../../shared/schema/timeline.ts';
 import type { Automation } from '../app/main.ts';
 import type { ModelArtifacts } from '../engine/assemble.ts';
-import type { Span } from '../pipeline/timeline.ts';
 import type { LayerState } from '../ports/compute.ts';
 import type { RoomSnapshot } from '../room.ts';
 import type { PeerBrowser } from './peer-browser.ts';
@@ -116,7 +116,7 @@ export class PeerPage {
     return this.#ask(() => this.page.evaluate(() => window.edgepipe!.room!.steps()));
   }
 
-  /** What this peer's block did lately. */
+  /** What this peer did lately. */
   spans(): Promise<readonly Span[]> {
     return this.#ask(() => this.page.evaluate(() => window.edgepipe!.room!.spans()));
   }

@@ -36,6 +36,7 @@ export const SWARM_HELP = `Trains one neural network in several real browsers, w
   --decay D            ${optimizers.decay.options.join(', ')}: of the learning rate over the run (${defaults.optimizer.decay})
   --seed N             of the initial weights and the order of samples (${defaults.seed})
   --report FILE        writes the report of the run, JSON
+  --trace FILE         writes what every peer did when, for ui.perfetto.dev or chrome://tracing
   --save DIR           writes the trained model as a tfjs LayersModel: model.json, weights.bin
   --browser PATH       the Chromium or Chrome to use (the one that is installed)
   --isolate            one browser process per peer (one page per peer)

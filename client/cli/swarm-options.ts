@@ -21,7 +21,7 @@ import type { LayerState } from '../ports/compute.ts';
 import { TASKS } from '../data/tasks.ts';
 import { readDelays, readPerPeer, readSteps, type LinkDelay } from './lists.ts';
 import { isModelFile, readModelFile } from './model-input.ts';
-import { checkBrowser, checkDataSet, checkReportFile, checkSaveDir } from './paths.ts';
+import { checkBrowser, checkDataSet, checkOutputFile, checkSaveDir } from './paths.ts';
 import { rangeOf } from './ranges.ts';
 import { DEFAULT_PEERS, DEFAULT_TIMEOUT_SECONDS } from './swarm-help.ts';
 
@@ -35,6 +35,8 @@ export interface SwarmOptions {
   weights: LayerState[] | null;
   /** Where the report goes. */
   report: string | null;
+  /** Where the timelines of all peers go, as a trace. */
+  trace: string | null;
   /** The directory for the trained model. */
   save: string | null;
   browser: string | null;
@@ -71,6 +73,7 @@ const FLAGS = {
   decay: { example: '--decay linear' },
   seed: { example: '--seed 1' },
   report: { example: '--report out.json' },
+  trace: { example: '--trace trace.json' },
   save: { example: '--save model' },
   browser: { example: '--browser /usr/bin/chromium' },
   isolate: { example: '--isolate', isSwitch: true },
@@ -120,6 +123,7 @@ function optionsOf(given: GivenFlags<Flag>): SwarmOptions {
     replan: read('replan', (text) => readSteps('replan', text, config.steps)) ?? [],
     weights,
     report: textOf('report'),
+    trace: textOf('trace'),
     save: textOf('save'),
     browser: textOf('browser'),
     isolate: given.has('isolate'),
@@ -140,7 +144,8 @@ function optionsOf(given: GivenFlags<Flag>): SwarmOptions {
   if (config.grid && !watch) checkPeers(config.grid, peers);
   if (!help) {
     checkDataSet(config.task);
-    if (options.report !== null) checkReportFile(options.report);
+    if (options.report !== null) checkOutputFile('report', options.report);
+    if (options.trace !== null) checkOutputFile('trace', options.trace);
     if (options.save !== null) checkSaveDir(options.save);
     if (options.browser !== null) checkBrowser(options.browser);
   }

@@ -13,6 +13,7 @@ import { RigError } from './rig-error.ts';
 import type { SwarmOptions } from './swarm-options.ts';
 import { peersText, planText, progressText, summaryText } from './swarm-text.ts';
 import type { Terminal } from './terminal.ts';
+import { traceOf } from './trace.ts';
 
 const LINK_MS = 120_000;
 /** Longer than any single wait inside the engine may take. */
@@ -29,7 +30,7 @@ export interface SwarmRunPorts {
 
 /** One run from an opened room to the files that were asked for. Rejects with one line for people. */
 export async function runSwarm(options: SwarmOptions, ports: SwarmRunPorts): Promise<void> {
-  const { config, report: reportFile, save, watch } = options;
+  const { config, report: reportFile, trace: traceFile, save, watch } = options;
   const { rig, terminal, whenReady } = ports;
   let { deadline } = ports;
   const linkMs = () => Math.max(0, Math.min(LINK_MS, deadline - Date.now()));
@@ -72,6 +73,10 @@ export async function runSwarm(options: SwarmOptions, ports: SwarmRunPorts): Pro
   if (reportFile !== null) {
     await writing(reportFile, () => writeFile(reportFile, `${JSON.stringify(report, null, 2)}\n`));
     terminal.line(`Report: ${reportFile}`);
+  }
+  if (traceFile !== null) {
+    await writing(traceFile, () => writeFile(traceFile, `${JSON.stringify(traceOf(report))}\n`));
+    terminal.line(`Trace: ${traceFile} (open it at https://ui.perfetto.dev)`);
   }
   if (save !== null) {
     const model = await rig.saveModel();

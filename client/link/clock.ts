@@ -1,6 +1,6 @@
 import type { Clock } from '../ports/clock.ts';
 
-/** Real time. Tabs of one machine share the epoch, so their traces can be laid side by side. */
+/** Real time, since 1970. */
 export const browserClock: Clock = {
   now: () => performance.timeOrigin + performance.now(),
   after: (delayMs, action) => {

@@ -50,6 +50,8 @@ export interface RunnerContext {
   onFailure(error: Error): void;
 }
 
+type Way = 'forward' | 'backward';
+
 /** A segment at work: where its inputs and gradients arrive. */
 interface Lane {
   view: SegmentView;
@@ -74,6 +76,8 @@ export class BlockRunner {
   #begun = false;
   #stopped = false;
   #pumping: Promise<void> | null = null;
+  /** Since when there is nothing to do; null while there is. */
+  #idleSinceMs: number | null = null;
 
   constructor(private readonly context: RunnerContext) {
     const { plan, config, assignment, transport, traffic } = context;
@@ -157,6 +161,9 @@ export class BlockRunner {
       micros: config.microBatches,
       // A neighbour can be one step ahead: it has passed this block's last gradient and begun anew.
       window: () => [this.#step, this.#step + 1],
+      now: () => this.context.clock.now(),
+      onWhole: ({ step, micro, end, bytes, startMs }) =>
+        this.#record('receive', { kind, boundary, step, micro }, end, bytes, startMs),
       ...(isLost && { isLost: (step, micro, end) => this.#isLost(kind, boundary, step, micro, end) }),
     });
   }
@@ -202,6 +209,7 @@ export class BlockRunner {
   async #pump(): Promise<void> {
     try {
       for (let task = this.#next(); task; task = this.#next()) await this.#run(task);
+      this.#idleSinceMs ??= this.context.clock.now();
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Error(String(error)));
     }
@@ -226,13 +234,19 @@ export class BlockRunner {
   }
 
   async #run(task: BlockTask): Promise<void> {
-    const startMs = this.context.clock.now();
+    const { clock, timeline } = this.context;
+    const startMs = clock.now();
     const step = this.#step;
+    const micro = task.kind === 'step' ? 0 : task.micro;
+    if (this.#idleSinceMs !== null && task.kind !== 'step') {
+      const waited = { step, micro, startMs: this.#idleSinceMs, endMs: startMs };
+      timeline.add({ kind: 'wait', ...waited, missing: task.kind });
+    }
+    this.#idleSinceMs = null;
     if (task.kind === 'forward') await this.#forward(task.segment, task.micro);
     else if (task.kind === 'backward') await this.#backward(task.segment, task.micro);
     else await this.#finishStep();
-    const micro = task.kind === 'step' ? 0 : task.micro;
-    this.context.timeline.add({ kind: task.kind, step, micro, startMs, endMs: this.context.clock.now() });
+    timeline.add({ kind: task.kind, step, micro, startMs, endMs: clock.now() });
   }
 
   async #forward(segment: number, micro: number): Promise<void> {
@@ -291,11 +305,31 @@ export class BlockRunner {
               }),
           )
         : boundary.ends;
+    const startMs = this.context.clock.now();
+    const what = { kind, boundary, step, micro };
     void this.#outbox
-      .send({ kind, boundary, ends, step, micro, rows: assignment.block.rows, data })
+      .send({
+        ...what,
+        ends,
+        rows: assignment.block.rows,
+        data,
+        onSent: (end, bytes) => this.#record('send', what, end, bytes, startMs),
+      })
       .then((sent) => {
         if (!sent && !this.#stopped) this.context.onLinkLost();
       });
+  }
+
+  #record(
+    kind: 'send' | 'receive',
+    { kind: way, boundary, step, micro }: { kind: Way; boundary: BoundaryView; step: number; micro: number },
+    { peer }: LaneEnd,
+    bytes: number,
+    startMs: number,
+  ): void {
+    const { clock, timeline } = this.context;
+    const where = { way, boundary: boundary.index, peer };
+    timeline.add({ kind, step, micro, startMs, endMs: clock.now(), ...where, bytes });
   }
 
   async #finishStep(): Promise<void> {

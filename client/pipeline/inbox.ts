@@ -1,6 +1,6 @@
 import type { PeerId } from '../../shared/ids.ts';
 import { LIMITS } from '../../shared/limits.ts';
-import { PART_FRAME_NUMBERS, type PartFrame } from '../../shared/frames.ts';
+import { PART_FRAME_NUMBERS, PART_HEADER_BYTES, type PartFrame } from '../../shared/frames.ts';
 import type { BoundaryView, LaneEnd } from './assignment.ts';
 import { readNumbers, type WireFormat } from '../../shared/wire.ts';
 import { addRange, rangeWidth } from './parts.ts';
@@ -15,8 +15,23 @@ export interface Expectation {
   micros: number;
   /** Steps (or rounds) [first, last] for which parts may come now. */
   window(): [first: number, last: number];
+  /** The time in milliseconds, where somebody wants to know when parts came. */
+  now?: () => number;
+  /** The last frame of a part came. */
+  onWhole?: (part: WholePart) => void;
   /** For experiments: parts that count as lost, whether or not they come. */
   isLost?(step: number, micro: number, end: LaneEnd): boolean;
+}
+
+/** How a part came. */
+export interface WholePart {
+  step: number;
+  micro: number;
+  end: LaneEnd;
+  /** Frame headers included. */
+  bytes: number;
+  /** When its first frame came; 0 where nobody wants to know. */
+  startMs: number;
 }
 
 /** The numbers that came for one micro-batch, put together. */
@@ -31,6 +46,9 @@ interface Part {
   data: Float32Array;
   framesSeen: Set<number>;
   frames: number;
+  /** Of the frames that came, headers included. */
+  bytesCame: number;
+  startMs: number;
 }
 
 /**
@@ -56,12 +74,17 @@ export class Inbox {
     if (part.framesSeen.has(index)) return null;
     if (!readNumbers(frame.format, frame.payload, frame, part.data)) return 'part-not-finite';
     part.framesSeen.add(index);
+    part.bytesCame += PART_HEADER_BYTES + frame.payload.length;
+    if (part.framesSeen.size === part.frames) {
+      const { bytesCame: bytes, startMs } = part;
+      this.expected.onWhole?.({ step: frame.step, micro: frame.micro, end, bytes, startMs });
+    }
     return null;
   }
 
   /** A whole part that this peer sent to itself. */
   addOwn(step: number, micro: number, lane: number, data: Float32Array): void {
-    const part: Part = { data, framesSeen: new Set(), frames: 0 };
+    const part: Part = { data, framesSeen: new Set(), frames: 0, bytesCame: 0, startMs: 0 };
     this.#parts.set(keyOf(step, micro, lane), part);
     this.#bytes += data.byteLength;
   }
@@ -111,6 +134,8 @@ export class Inbox {
       data,
       framesSeen: new Set(),
       frames: Math.ceil(numbers / PART_FRAME_NUMBERS[this.expected.format]),
+      bytesCame: 0,
+      startMs: this.expected.now?.() ?? 0,
     };
     this.#parts.set(key, part);
     this.#bytes += data.byteLength;

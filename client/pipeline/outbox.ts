@@ -17,6 +17,8 @@ export interface Departure {
   rows: number;
   /** The register on this side of the boundary. */
   data: Float32Array;
+  /** All of a part is queued: its bytes, frame headers included. */
+  onSent?: (end: LaneEnd, bytes: number) => void;
 }
 
 /** Sends parts of one plan to the lanes beyond a boundary, straight from peer to peer; what is for this peer itself stays here. */
@@ -51,13 +53,14 @@ export class Outbox {
 
   async #sendPart(
     end: LaneEnd,
-    { kind, boundary, step, micro, rows }: Departure,
+    { kind, boundary, step, micro, rows, onSent }: Departure,
     part: Float32Array,
   ): Promise<boolean> {
     let data = part;
     let hasWaited = false;
     const { format } = this;
     const columns = rangeWidth(boundary.shape, end.range);
+    let sentBytes = 0;
     const most = PART_FRAME_NUMBERS[format];
     const head = { ...this.#fence, kind, step, micro, boundary: boundary.index, rows, columns, format };
     for (let offset = 0; offset < data.length; offset += most) {
@@ -73,7 +76,9 @@ export class Outbox {
         if (!(await this.transport.whenWritable(end.peer))) return false;
       }
       this.traffic.sent(boundary.index, kind, frameBytes);
+      sentBytes += frameBytes;
     }
+    onSent?.(end, sentBytes);
     return true;
   }
 }

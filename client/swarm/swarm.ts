@@ -11,7 +11,8 @@ import { TASKS, type Task } from '../data/tasks.ts';
 import { modelGraph, parameterCount, sizeOf, widthOf } from '../model/graph.ts';
 import { layersOf } from '../partition/stages.ts';
 import type { PartOnTheWay } from '../pipeline/block-runner.ts';
-import type { Span } from '../pipeline/timeline.ts';
+import type { Report } from '../../shared/schema/report.ts';
+import type { Span } from '../../shared/schema/timeline.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Compute, LayerState } from '../ports/compute.ts';
 import type { Origin, Storage } from '../ports/storage.ts';
@@ -21,6 +22,7 @@ import { centralities, mostCentral } from './membership/centrality.ts';
 import { collectModel } from './record/collect-model.ts';
 import { Coordinator } from './conducting/coordinator.ts';
 import { Dispatcher } from './mail/dispatcher.ts';
+import { ClockOffsets } from './membership/clock-offsets.ts';
 import { Election } from './membership/election.ts';
 import { GoodputProbe } from './membership/goodput.ts';
 import { LinkTable } from './membership/link-table.ts';
@@ -29,6 +31,8 @@ import { Mail } from './mail/mail.ts';
 import { describeDeparture, type Departure } from './conducting/mending.ts';
 import { Participant } from './taking-part/participant.ts';
 import { RunRecord } from './record/record.ts';
+import { makeReport } from './record/report.ts';
+import { collectTimelines, decodeSpans } from './record/timelines.ts';
 import { replanObstacle } from './record/replan-obstacle.ts';
 import { viewRun, type Introduction, type PeerView, type SwarmSnapshot } from './record/snapshot.ts';
 
@@ -56,6 +60,7 @@ export class Swarm {
   readonly refusals = new Refusals();
   readonly #mail: Mail;
   readonly #table: LinkTable;
+  readonly #clocks = new ClockOffsets();
   readonly #liveness: Liveness;
   readonly #election: Election;
   readonly #probe: GoodputProbe;
@@ -92,6 +97,7 @@ export class Swarm {
     this.#liveness = new Liveness(
       clock,
       this.#table,
+      this.#clocks,
       () => transport.peers(),
       (to, message) => this.#send(to, message),
       () => this.#election.term,
@@ -179,7 +185,7 @@ export class Swarm {
     };
   }
 
-  /** What this peer's block did lately, for pictures and for measuring overlap. */
+  /** What this peer did lately. */
   spans(): readonly Span[] {
     return this.#participant.timeline.spans();
   }
@@ -231,6 +237,17 @@ export class Swarm {
       const name = { kind: 'layer', layer } as const;
       return holder === this.self ? this.#participant.find(name) : this.#blobs.fetch(holder, name);
     });
+  }
+
+  /** The report of the finished run, with the timelines of all who are here. Rejects with a message for people before that. */
+  async report(): Promise<Report> {
+    const { record } = this;
+    makeReport(record);
+    const timelines = await collectTimelines(record, this.self, this.#clocks, async (peer) => {
+      if (peer === this.self) return this.spans();
+      return decodeSpans(await this.#blobs.fetch(peer, { kind: 'timeline', run: record.run }));
+    });
+    return makeReport(record, timelines);
   }
 
   /** Says good-bye and ends everything that was started. */

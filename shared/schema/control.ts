@@ -129,6 +129,8 @@ export const BlobNameSchema = v.variant('kind', [
     chunk: whole(0, 1e6),
   }),
   v.strictObject({ kind: v.literal('layer'), layer: layerName }),
+  /** What the peer did and when, in that run. */
+  v.strictObject({ kind: v.literal('timeline'), run: u32 }),
 ]);
 export type BlobName = v.InferOutput<typeof BlobNameSchema>;
 
@@ -156,6 +158,8 @@ const options = [
   v.strictObject({
     type: v.literal('heartbeat'),
     count: u32,
+    /** When it left, on the sender's clock: aligns clocks. */
+    sentAtMs: real(-1e15, 1e15),
     /** The receiver's last heartbeat that came here, and how long ago: gives the round trip. */
     echo: v.nullable(v.strictObject({ count: u32, heldMs: ms })),
     term: v.nullable(TermSchema),

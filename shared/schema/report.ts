@@ -4,6 +4,7 @@ import { RunConfigSchema } from './config.ts';
 import { EventSchema, PeerReportSchema } from './control.ts';
 import { OrderSchema, StageSchema } from './plan.ts';
 import { PeerIdSchema } from './signal.ts';
+import { ReportSpanSchema } from './timeline.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const amount = v.pipe(v.number(), v.finite(), v.minValue(0));
@@ -114,6 +115,15 @@ export const ReportSchema = v.strictObject({
   wire: v.strictObject({ bytes_sent: count, messages_sent: count }),
   /** Taylor scores of units, by the layer that makes them: mean over samples of |output * gradient|. */
   importance: v.array(v.strictObject({ layer: v.string(), scores: v.array(amount) })),
+  /** The latest of what each peer did and when. */
+  timelines: v.array(
+    v.strictObject({
+      peer: PeerIdSchema,
+      /** Its clock against the one that `t_ms` of `steps` is on, as measured last; null where that was not measured. */
+      clock: v.nullable(v.strictObject({ offset_ms: v.pipe(v.number(), v.finite()), rtt_ms: amount })),
+      spans: v.array(ReportSpanSchema),
+    }),
+  ),
   events: v.array(EventSchema),
 });
 export type Report = v.InferOutput<typeof ReportSchema>;

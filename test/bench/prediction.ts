@@ -1,9 +1,8 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { table } from '../../client/cli/progress.ts';
 import type { SwarmRig } from '../../client/cli/rig.ts';
 import { randomUniform } from '../../shared/counter-random.ts';
+import { canPin, pin } from './pinning.ts';
 import { paceOf, shapeOf, type PaceOptions } from './rooms.ts';
 
 /**
@@ -68,27 +67,6 @@ function pinnedRoom(model: string, burners: number): Room {
   };
 }
 
-/** A browser is many processes: its main one and all that come of it. */
-function pin(pid: number, cpu: number): void {
-  for (const id of [pid, ...childrenOf(pid)])
-    execFileSync('taskset', ['-acp', String(cpu), String(id)], { stdio: 'ignore' });
-}
-
-function childrenOf(pid: number): number[] {
-  const parents = new Map<number, number>();
-  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-      parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  const below = (id: number): number[] =>
-    [...parents].filter(([, parent]) => parent === id).flatMap(([child]) => [child, ...below(child)]);
-  return below(pid);
-}
-
 async function measure(rooms: readonly Room[], tolerance: number): Promise<void> {
   const rows: string[][] = [];
   let near = 0;
@@ -109,6 +87,6 @@ if (kind !== 'pinned') {
   const numbers = Array.from({ length: Number(last) - Number(first) + 1 }, (_, i) => Number(first) + i);
   await measure(numbers.map(emulatedRoom), 0.2);
 }
-if (kind !== 'emulated' && process.platform === 'linux' && availableParallelism() >= 2)
+if (kind !== 'emulated' && canPin())
   await measure([pinnedRoom('mlp:512-512-256', 1), pinnedRoom('cnn', 2)], 0.25);
 process.exit(0);

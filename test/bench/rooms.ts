@@ -1,6 +1,7 @@
 import { SwarmRig, type RigOptions } from '../../client/cli/rig.ts';
 import { runConfig, type RunChoices } from '../../client/defaults.ts';
 import type { Plan } from '../../shared/schema/plan.ts';
+import { median } from './result.ts';
 
 /** What a room took for its steps. */
 export interface Pace {
@@ -41,24 +42,16 @@ export async function paceOf({ rig: options, choices, steps, prepare }: PaceOpti
       { timeoutMs: TIMEOUT_MS },
     );
     if (run.phase === 'failed' || !run.plan) throw new Error(`The room failed: ${run.message}`);
-    const stepMs = pacePerStep([...seen].filter(([step]) => step >= FIRST_STEPS));
+    const stepMs = median(pacesOf([...seen].filter(([step]) => step >= FIRST_STEPS)));
     return { plan: run.plan, stepMs, samplesPerSecond: (1000 * config.batch) / stepMs };
   } finally {
     await rig.close();
   }
 }
 
-/** Of (step, time of its end), some of which may not have been seen. */
-function pacePerStep(ends: readonly (readonly [step: number, ms: number])[]): number {
-  const paces = ends.slice(1).map(([step, ms], i) => (ms - ends[i][1]) / (step - ends[i][0]));
-  return median(paces);
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
+/** Milliseconds per step, of (step, time of its end), some of which may not have been seen. */
+export const pacesOf = (ends: readonly (readonly [step: number, ms: number])[]): number[] =>
+  ends.slice(1).map(([step, ms], i) => (ms - ends[i][1]) / (step - ends[i][0]));
 
 /** `2 stages: 3+1 lanes`. */
 export const shapeOf = ({ stages }: Plan): string =>

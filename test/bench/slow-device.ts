@@ -1,6 +1,7 @@
 import { table } from '../../client/cli/progress.ts';
 import type { RunChoices } from '../../client/defaults.ts';
-import { median, paceOf, shapeOf, type Pace } from './rooms.ts';
+import { median } from './result.ts';
+import { paceOf, shapeOf, type Pace } from './rooms.ts';
 
 /**
  * What one device ten times slower than three others costs a room: slices by measured speed against even ones, and against the same room

@@ -1,27 +1,33 @@
 import '@tensorflow/tfjs-backend-webgl';
 import * as tf from '@tensorflow/tfjs-core';
+import { runConfig } from '../../client/defaults.ts';
 import { openBackend } from '../../client/engine/backend.ts';
-import { TfCompute } from '../../client/engine/tf-compute.ts';
-import { browserClock } from '../../client/link/clock.ts';
-import { modelGraph } from '../../client/model/graph.ts';
 import { readModel } from '../../client/model/models.ts';
-import { laneProgram } from '../../client/partition/lane-program.ts';
-import { partitionOf } from '../../client/partition/partition.ts';
-import { oneLaneStage } from '../../client/partition/stages.ts';
-import type { ModelSpec, OptimizerConfig } from '../../shared/model.ts';
+import type { ModelSpec } from '../../shared/model.ts';
 import { layersModel } from '../support/layers-model.ts';
+import { roomOfOne } from './room-of-one.ts';
 
 export interface SoloCase {
   model: string;
   batch: number;
   optimizer: 'sgd' | 'adam';
-  /** Arms: the whole model as one block, with so many micro-batches each. */
+  /** Arms: a room of one, with so many micro-batches a step each. */
   microBatches: number[];
-  seconds: number;
+  /** How often the arms take turns. */
+  turns: number;
 }
 
 /** Milliseconds of every step, by arm. */
 export type SoloTimes = Record<string, number[]>;
+
+/** For automation: what this page has done. */
+export interface SoloPage {
+  solo: (wish: SoloCase) => Promise<SoloTimes>;
+}
+
+export const PLAIN = 'plain tfjs';
+export const alone = (microBatches: number): string =>
+  `EdgePipe, ${microBatches} ${microBatches === 1 ? 'micro-batch' : 'micro-batches'}`;
 
 type Arm = () => Promise<void>;
 
@@ -29,74 +35,39 @@ const INPUTS = 784;
 const CLASSES = 10;
 const LEARNING_RATE = 1e-3;
 const NORMALISATION = { mean: 0.1307, deviation: 0.3081 };
-const FIRST_STEPS = 2;
+const FIRST_TURNS = 2;
 
-/** Plain tfjs and a block that holds the whole model train on the same bytes, step by step in turns. */
-async function solo({ model: name, batch, optimizer, microBatches, seconds }: SoloCase): Promise<SoloTimes> {
+/** Plain tfjs and rooms of one train the same model, step by step in turns. */
+async function solo(wish: SoloCase): Promise<SoloTimes> {
+  const { model: name, batch, optimizer, microBatches, turns } = wish;
   const backend = await openBackend();
   if (backend.name !== 'webgl') throw new Error(backend.note);
-  const model = readModel(name, INPUTS, CLASSES);
-  const bytes = Uint8Array.from({ length: batch * INPUTS }, (_, i) => (i * 37) % 256);
-  const labels = Uint8Array.from({ length: batch }, (_, i) => i % CLASSES);
-  const arms = new Map<string, Arm>([['plain tfjs', plainArm(model, optimizer, bytes, labels)]]);
+  const arms = new Map<string, Arm>([[PLAIN, plainArm(readModel(name, INPUTS, CLASSES), optimizer, batch)]]);
   for (const count of microBatches) {
-    const compute = new TfCompute(backend, 'page', browserClock);
-    const config = { kind: optimizer, learningRate: LEARNING_RATE, decay: 'constant' } as const;
-    arms.set(`EdgePipe, ${count} a step`, await blockArm(compute, model, config, count, bytes, labels));
+    const choices = { model: name, batch, optimizer, learningRate: LEARNING_RATE } as const;
+    const config = runConfig({
+      ...choices,
+      microBatches: count,
+      decay: 'constant',
+      steps: 1_000_000,
+      onDeparture: 'continue',
+    });
+    arms.set(alone(count), await roomOfOne(config));
   }
   const times: SoloTimes = Object.fromEntries([...arms.keys()].map((arm) => [arm, []]));
-  for (const run of arms.values()) for (let i = 0; i < FIRST_STEPS; i++) await run();
-  const end = performance.now() + 1000 * seconds;
-  while (performance.now() < end) {
+  for (let turn = -FIRST_TURNS; turn < turns; turn++) {
     for (const [arm, run] of arms) {
       const start = performance.now();
       await run();
-      times[arm].push(performance.now() - start);
+      if (turn >= 0) times[arm].push(performance.now() - start);
     }
   }
   return times;
 }
 
-async function blockArm(
-  compute: TfCompute,
-  model: ModelSpec,
-  optimizer: OptimizerConfig,
-  microBatches: number,
-  bytes: Uint8Array,
-  labels: Uint8Array,
-): Promise<Arm> {
-  const graph = modelGraph(model);
-  const rows = labels.length / microBatches;
-  const stages = [oneLaneStage([0, graph.nodes.length], 'alone')];
-  const { registers, segments } = laneProgram(partitionOf(graph, stages), 0, 0);
-  const input = { kind: 'samples', normalisation: NORMALISATION } as const;
-  await compute.load({ seed: 1, registers, segments, orders: [], optimizer, input, head: true, rows }, []);
-  let step = 0;
-  return async () => {
-    for (let micro = 0; micro < microBatches; micro++) {
-      const [from, to] = [micro * rows, (micro + 1) * rows];
-      await compute.forward({
-        segment: 0,
-        micro,
-        step,
-        rows,
-        training: true,
-        input: bytes.slice(from * INPUTS, to * INPUTS),
-        labels: labels.slice(from, to),
-      });
-      await compute.backward({ segment: 0, micro });
-    }
-    await compute.step({ counted: microBatches, learningRate: LEARNING_RATE });
-    step++;
-  };
-}
-
-function plainArm(
-  spec: ModelSpec,
-  optimizer: SoloCase['optimizer'],
-  bytes: Uint8Array,
-  labels: Uint8Array,
-): Arm {
+function plainArm(spec: ModelSpec, optimizer: SoloCase['optimizer'], batch: number): Arm {
+  const bytes = Uint8Array.from({ length: batch * INPUTS }, (_, i) => (i * 37) % 256);
+  const labels = Uint8Array.from({ length: batch }, (_, i) => i % CLASSES);
   const model = layersModel(spec);
   model.compile({
     optimizer: optimizer === 'adam' ? tf.train.adam(LEARNING_RATE) : tf.train.sgd(LEARNING_RATE),
@@ -105,7 +76,7 @@ function plainArm(
   const { mean, deviation } = NORMALISATION;
   return async () => {
     const numbers = Float32Array.from(bytes, (byte) => (byte / 255 - mean) / deviation);
-    const x = tf.tensor(numbers, [labels.length, ...spec.inputShape]);
+    const x = tf.tensor(numbers, [batch, ...spec.inputShape]);
     const y = tf.oneHot(tf.tensor1d(labels, 'int32'), CLASSES);
     await model.trainOnBatch(x, y);
     x.dispose();
@@ -113,4 +84,4 @@ function plainArm(
   };
 }
 
-Object.assign(globalThis, { solo });
+Object.assign(globalThis, { solo } satisfies SoloPage);

@@ -1,66 +1,98 @@
-import * as esbuild from 'esbuild';
-import { findOrInstallChromium } from '../../client/cli/chromium.ts';
-import { PeerBrowser } from '../../client/cli/peer-browser.ts';
-import { table } from '../../client/cli/progress.ts';
-import { startServer } from '../../signaling/server.ts';
-import { median } from './rooms.ts';
-import type { SoloCase, SoloTimes } from './solo-page.ts';
+import type { Bench } from './main.ts';
+import { scriptOf, withPages } from './pages.ts';
+import { median, shown, summaryOf, type Bar, type Goal } from './result.ts';
+import { alone, PLAIN, type SoloCase, type SoloPage, type SoloTimes } from './solo-page.ts';
+
+interface Case {
+  name: string;
+  model: string;
+  batch: number;
+  /** How many times as many samples a second as plain tfjs. */
+  wanted: number;
+  turns: number;
+}
+
+export const SOLO_CASES: readonly Case[] = [
+  { name: 'mlp', model: 'mlp:1024-1024-512', batch: 512, wanted: 1.05, turns: 12 },
+  { name: 'cnn', model: 'cnn:16-32-128', batch: 256, wanted: 1.05, turns: 6 },
+  { name: 'mlp-small', model: 'mlp:256-128', batch: 128, wanted: 1.15, turns: 60 },
+  { name: 'cnn-small', model: 'cnn:8-16-64', batch: 128, wanted: 1.15, turns: 15 },
+];
+const MICRO_BATCHES = [1, 4];
+const MICRO_WANTED = 0.95;
+
+/** Of each turn: one arm's time over another's. */
+const ratios = (times: SoloTimes, of: string, against: string): number[] =>
+  times[of].map((ms, turn) => ms / times[against][turn]);
 
 /**
- * One device with the whole model against plain tfjs (`trainOnBatch`): the same page, model, batch and WebGL back-end, step by step in
- * turns. The ratio says how many times as many samples a second a block gets through; below 1 it is slower.
- *
- *   node --import tsx test/bench/solo.ts [part of a model's name]
+ * One device with the whole model, a room of one, against plain tfjs (`trainOnBatch`): the same page, model, batch and WebGL back-end,
+ * step by step in turns. Each round is a page of its own.
  */
-const CASES: SoloCase[] = [
-  { model: 'mlp:256-128', batch: 128, optimizer: 'sgd', microBatches: [1, 4], seconds: 10 },
-  { model: 'mlp:256-128', batch: 128, optimizer: 'adam', microBatches: [1, 4], seconds: 10 },
-  { model: 'cnn:8-16-64', batch: 128, optimizer: 'sgd', microBatches: [1, 4], seconds: 20 },
-  { model: 'cnn:8-16-64', batch: 128, optimizer: 'adam', microBatches: [1, 4], seconds: 20 },
-  { model: 'mlp:1024-1024-512', batch: 512, optimizer: 'sgd', microBatches: [1, 4], seconds: 30 },
-  { model: 'mlp:1024-1024-512', batch: 512, optimizer: 'adam', microBatches: [1, 4], seconds: 30 },
-  { model: 'cnn:16-32-128', batch: 256, optimizer: 'sgd', microBatches: [1, 4], seconds: 40 },
-  { model: 'cnn:16-32-128', batch: 256, optimizer: 'adam', microBatches: [1, 4], seconds: 40 },
-  { model: 'resnet', batch: 128, optimizer: 'adam', microBatches: [1, 4], seconds: 20 },
-];
-
-const wanted = CASES.filter(({ model }) => model.includes(process.argv[2] ?? ''));
-const { outputFiles } = await esbuild.build({
-  entryPoints: ['test/bench/solo-page.ts'],
-  bundle: true,
-  write: false,
-  format: 'iife',
-  target: 'es2022',
-});
-const server = await startServer({ port: 0, host: '127.0.0.1' });
-const browser = await PeerBrowser.launch(await findOrInstallChromium());
-try {
+export const solo: Bench = async ({ rounds, steps, models, browser }, terminal) => {
+  const script = await scriptOf('solo-page.ts');
   const rows: string[][] = [];
-  for (const wish of wanted) {
-    const page = await (await browser.newContext()).newPage();
-    await page.goto(new URL('/healthz', server.url).href);
-    await page.evaluate(outputFiles[0].text);
-    const times = await page.evaluate(
-      (chosen) => (globalThis as unknown as { solo: (c: SoloCase) => Promise<SoloTimes> }).solo(chosen),
-      wish,
-    );
-    await page.context().close();
-    const plainMs = median(times['plain tfjs']);
-    for (const [arm, each] of Object.entries(times)) {
-      const [least, middle, most] = [Math.min(...each), median(each), Math.max(...each)];
-      const ms = `${middle.toFixed(1)} (${least.toFixed(1)} to ${most.toFixed(1)})`;
-      rows.push([wish.model, wish.optimizer, String(wish.batch), arm, ms, (plainMs / middle).toFixed(2)]);
+  const bars: Bar[] = [];
+  const goals: Goal[] = [];
+  for (const { name, model, batch, wanted, turns } of SOLO_CASES) {
+    if (models && !models.includes(name)) continue;
+    for (const optimizer of ['sgd', 'adam'] as const) {
+      const times: SoloTimes = {};
+      for (let round = 0; round < (rounds ?? 1); round++) {
+        terminal.status(`solo: ${model}, ${optimizer}, round ${round + 1}`);
+        const wish = { model, batch, optimizer, microBatches: MICRO_BATCHES, turns: steps ?? turns };
+        const seen = await withPages({ script, pages: 1, browser }, ([page]) =>
+          page.evaluate<SoloTimes, SoloCase>(
+            (chosen) => (globalThis as unknown as SoloPage).solo(chosen),
+            wish,
+          ),
+        );
+        for (const [arm, each] of Object.entries(seen)) times[arm] = [...(times[arm] ?? []), ...each];
+      }
+      for (const arm of Object.keys(times)) {
+        const gain = summaryOf(ratios(times, PLAIN, arm));
+        const ms = summaryOf(times[arm]);
+        const rate = ((1000 * batch) / ms.median).toFixed(0);
+        rows.push([name, optimizer, String(batch), arm, shown(ms, 1), rate, shown(gain)]);
+        if (arm !== PLAIN) bars.push({ label: `${name}, ${optimizer}: ${arm}`, ...gain });
+      }
+      terminal.line(
+        rows
+          .slice(-1 - MICRO_BATCHES.length)
+          .map((row) => row.join('  '))
+          .join('\n'),
+      );
+      const [one, four] = MICRO_BATCHES.map(alone);
+      goals.push({
+        what: `${name}, ${optimizer}: samples/s, times plain tfjs`,
+        value: median(ratios(times, PLAIN, one)),
+        bound: wanted,
+        kind: 'least',
+        unit: '',
+      });
+      goals.push({
+        what: `${name}, ${optimizer}: 4 micro-batches, times the full batch`,
+        value: median(ratios(times, one, four)),
+        bound: MICRO_WANTED,
+        kind: 'least',
+        unit: '',
+      });
     }
-    console.log(
-      rows
-        .slice(-Object.keys(times).length)
-        .map((row) => row.join('  '))
-        .join('\n'),
-    );
   }
-  const heads = ['model', 'optimizer', 'batch', 'arm', 'ms a step (least to most)', 'against tfjs'];
-  console.log(`\n${table(heads, rows).join('\n')}`);
-} finally {
-  await browser.close();
-  await server.close();
-}
+  return {
+    bench: 'solo',
+    title: 'A room of one against plain tfjs: same page, model, batch and back-end, step by step in turns.',
+    sections: [
+      {
+        title: 'One device',
+        note: 'The last column is the median over turns of plain tfjs’s time for a step over this one’s: above 1 is faster. In brackets least and most.',
+        heads: ['model', 'optimizer', 'batch', 'what', 'ms a step', 'samples/s', 'times plain tfjs'],
+        rows,
+        bars,
+        unit: 'samples a second, times plain tfjs',
+        mark: 1,
+      },
+    ],
+    goals,
+  };
+};

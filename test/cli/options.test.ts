@@ -35,6 +35,7 @@ describe('flags of the swarm command', () => {
       replan: [],
       weights: null,
       report: null,
+      trace: null,
       save: null,
       browser: null,
       isolate: false,
@@ -50,6 +51,7 @@ describe('flags of the swarm command', () => {
 
   it('reads every flag, and the help names each', () => {
     const report = join(dir, 'new.json');
+    const trace = join(dir, 'trace.json');
     const save = join(dir, 'new', 'model');
     const args = [
       ['--peers', '6'],
@@ -69,6 +71,7 @@ describe('flags of the swarm command', () => {
       ['--decay', 'constant'],
       ['--seed', '7'],
       ['--report', report],
+      ['--trace', trace],
       ['--save', save],
       ['--browser', process.execPath],
       ['--isolate'],
@@ -85,6 +88,7 @@ describe('flags of the swarm command', () => {
       replan: [3, 7],
       weights: null,
       report,
+      trace,
       save,
       browser: process.execPath,
       isolate: true,

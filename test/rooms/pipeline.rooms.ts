@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { runConfig } from '../../client/defaults.ts';
 import { modelGraph } from '../../client/model/graph.ts';
 import { layersOf } from '../../client/partition/stages.ts';
+import { isWork } from '../../client/pipeline/timeline.ts';
 import { inRoom } from './support.ts';
 
 /** Share of the time from the first to the last task in which at least `count` of the peers worked. */
@@ -48,7 +49,7 @@ describe('the pipeline in real browsers', () => {
         );
         for (const peer of peers) assert.equal(peer.device.emulatedMs, 200);
         const work = await Promise.all(
-          rig.peers.map(async (peer) => (await peer.spans()).filter((span) => span.kind !== 'step')),
+          rig.peers.map(async (peer) => (await peer.spans()).filter(isWork)),
         );
         const share = shareBusy(work, 3);
         console.log(

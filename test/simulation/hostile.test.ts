@@ -71,7 +71,7 @@ const patched = (bytes: Uint8Array, at: number, value: number): Uint8Array => {
   return bytes;
 };
 
-const heartbeat = { type: 'heartbeat', count: 1, echo: null, term: null, row: [] };
+const heartbeat = { type: 'heartbeat', count: 1, sentAtMs: 1, echo: null, term: null, row: [] };
 const message = (make: (scene: Scene) => Control) => (scene: Scene) => encodeControl(make(scene));
 
 const CASES: Case[] = [

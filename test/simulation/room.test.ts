@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { isWork } from '../../client/pipeline/timeline.ts';
 import { makeReport } from '../../client/swarm/record/report.ts';
 import { centralities, mostCentral } from '../../client/swarm/membership/centrality.ts';
 import { modelGraph } from '../../client/model/graph.ts';
@@ -131,7 +132,7 @@ describe('a run', () => {
       tinyConfig({ widths: Array<number>(8).fill(12), batch: 8 * 1000, microBatches: 8, steps: 4 }),
     );
     finished(room);
-    const work = room.peers.map((peer) => peer.swarm.spans().filter((span) => span.kind !== 'step'));
+    const work = room.peers.map((peer) => peer.swarm.spans().filter(isWork));
     const startMs = Math.min(...work.flat().map((span) => span.startMs));
     const endMs = Math.max(...work.flat().map((span) => span.endMs));
     let busy = 0;

@@ -44,6 +44,8 @@ export class SimRoom {
     count: number,
     private readonly options: {
       speeds?: number[];
+      /** How far devices' clocks are from the room's time. */
+      skewsMs?: number[];
       wrap?: (device: SimDevice) => Compute;
       joinGapMs?: number;
       isLost?: (part: PartOnTheWay) => boolean;
@@ -61,7 +63,7 @@ export class SimRoom {
     const id = `p${String(number).padStart(9, '0')}`;
     const peer = { id, isOn: true, wakesAtMs: 0 } as SimPeer;
     // Devices do not beat in step.
-    const offsetMs = 40 * randomUniform(3, number);
+    const offsetMs = 40 * randomUniform(3, number) + (this.options.skewsMs?.[number - 1] ?? 0);
     const clock = this.time.clockFor(
       () => peer.isOn,
       () => peer.wakesAtMs,

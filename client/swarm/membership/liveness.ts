@@ -3,6 +3,7 @@ import { LIMITS } from '../../../shared/limits.ts';
 import type { Control, ControlOf } from '../../../shared/schema/control.ts';
 import type { Term } from '../../../shared/schema/plan.ts';
 import type { Cancel, Clock } from '../../ports/clock.ts';
+import type { ClockOffsets } from './clock-offsets.ts';
 import type { LinkTable } from './link-table.ts';
 import type { Departure } from '../conducting/mending.ts';
 
@@ -35,6 +36,7 @@ export class Liveness {
   constructor(
     private readonly clock: Clock,
     private readonly table: LinkTable,
+    private readonly clocks: ClockOffsets,
     private readonly linked: () => PeerId[],
     private readonly send: (to: PeerId, message: Control) => void,
     private readonly term: () => Term | null,
@@ -72,7 +74,11 @@ export class Liveness {
     const now = this.clock.now();
     if (message.echo) {
       const sentAt = this.#sentAtMs.get(message.echo.count);
-      if (sentAt !== undefined) this.table.sampleRtt(peer, Math.max(0, now - sentAt - message.echo.heldMs));
+      if (sentAt !== undefined) {
+        const rttMs = Math.max(0, now - sentAt - message.echo.heldMs);
+        this.table.sampleRtt(peer, rttMs);
+        this.clocks.sample(peer, message.sentAtMs, now, rttMs);
+      }
     }
     if (heard.count !== null) this.table.sampleArrival(peer, Math.max(0, message.count - heard.count - 1));
     heard.count = message.count;
@@ -114,13 +120,15 @@ export class Liveness {
     for (const peer of this.linked()) {
       const heard = this.#heard.get(peer);
       const echo = heard?.count != null ? { count: heard.count, heldMs: now - heard.countAtMs } : null;
-      this.send(peer, { type: 'heartbeat', count: this.#count, echo, term: this.term(), row });
+      const beat = { count: this.#count, sentAtMs: now, echo };
+      this.send(peer, { type: 'heartbeat', ...beat, term: this.term(), row });
     }
   }
 
   #remove(peer: PeerId, reason: Departure['reason']): void {
     if (!this.#heard.delete(peer)) return;
     this.table.forget(peer);
+    this.clocks.forget(peer);
     this.events.onGone(peer, reason);
   }
 }

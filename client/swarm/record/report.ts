@@ -14,7 +14,7 @@ import type { LinkQuality } from '../membership/centrality.ts';
 import type { RunRecord } from './record.ts';
 
 /** The report of a finished run, from what this peer recorded. Throws a message for people before the run is finished. */
-export function makeReport(record: RunRecord): Report {
+export function makeReport(record: RunRecord, timelines: Report['timelines'] = []): Report {
   const { config, plan, final } = record;
   if (!config || !plan || !final) throw new Error('There is no report before a run is finished.');
   const coordinators = record.events.filter((event) => event.type === 'coordinator').map(readAppointment);
@@ -62,6 +62,7 @@ export function makeReport(record: RunRecord): Report {
       messages_sent: sum(record.peers, (peer) => peer.wire.messagesSent),
     },
     importance: importanceOf(record),
+    timelines,
     events: record.events,
   };
   return v.parse(ReportSchema, report);

@@ -19,6 +19,7 @@ import { isAbout } from '../conducting/preparation.ts';
 import { measureDevice } from './measuring.ts';
 import { blockReport, NO_MEMORY, scoresOf } from './own-report.ts';
 import { RoomData } from './room-data.ts';
+import { encodeSpans } from '../record/timelines.ts';
 import { decodeLayer, encodeLayer, Shelf, type Origin as PieceOrigin } from './shelf.ts';
 
 export interface ParticipantContext {
@@ -145,6 +146,8 @@ export class Participant {
   /** What this peer can hand to another. */
   async find(blob: BlobName): Promise<Uint8Array | undefined> {
     if (blob.kind === 'chunk') return this.#data?.chunks.local(blob);
+    if (blob.kind === 'timeline')
+      return blob.run === this.#run ? encodeSpans(this.timeline.spans()) : undefined;
     const state = this.#shelf.get(blob.layer) ?? this.#offered.find(({ layer }) => layer === blob.layer);
     if (state) return encodeLayer(state);
     return this.#held?.layers.includes(blob.layer)

@@ -1,0 +1,206 @@
+import { runConfig } from '../../client/defaults.ts';
+import { SwarmRig } from '../../client/cli/rig.ts';
+import { RigError } from '../../client/cli/rig-error.ts';
+import type { PeerPage } from '../../client/cli/peer-page.ts';
+import type { RunConfig } from '../../shared/schema/config.ts';
+import { SimRoom } from '../simulation/sim-room.ts';
+import type { Bench } from './main.ts';
+import { mnist } from './mnist.ts';
+import { pageDir } from './pages.ts';
+import { shown, summaryOf, type Bar, type Goal, type Section, type Summary } from './result.ts';
+import { withWay } from './ways.ts';
+
+const SIMULATED_STEPS = 3;
+const MICRO_BATCHES = 8;
+const SHAPES = [
+  { model: 'mlp:256-256-128-128', stages: [2, 3, 4] },
+  { model: 'cnn:8-16-64', stages: [2, 3] },
+];
+/** Points by which the peak may be beyond theory. */
+const NEAR = 10;
+const LOOKS = 30;
+const FLAT_STEPS = 400;
+const EARLY_STEP = 50;
+const TIMEOUT_MS = 900_000;
+const LIMIT_MS = 36_000_000;
+const MEGABYTE = 1e6;
+
+/** Bytes of activations that a stage keeps, against what its schedule must have in flight; and whether memory grows with the steps. */
+export const memory: Bench = async ({ steps, schedules, browser }, terminal) => {
+  const goals: Goal[] = [];
+  const sections: Section[] = [];
+  for (const schedule of schedules) {
+    terminal.status(`memory: activations, ${schedule}`);
+    const { section, worst } = await activations(schedule, terminal);
+    sections.push(section);
+    const what = `${schedule}: peak of activations at the worst stage, times theory`;
+    goals.push({ what, value: worst, bound: 1 + NEAR / 100, kind: 'most', unit: '' });
+  }
+  const flat = await flatness(steps ?? FLAT_STEPS, browser, terminal);
+  return {
+    bench: 'memory',
+    title: 'Activations kept against theory, and memory over many steps.',
+    sections: [...sections, flat.section],
+    goals: [...goals, ...flat.goals],
+  };
+};
+
+/** Most bytes of activations at once by stage, the stages in order. */
+async function keptBytes(config: RunConfig): Promise<number[]> {
+  const room = new SimRoom(config.grid!.stages, { data: mnist() });
+  try {
+    await room.settle();
+    await room.start(config);
+    await room.run(() => room.on[0].swarm.record.phase === 'evaluating', LIMIT_MS);
+    const { plan, message } = room.on[0].swarm.record;
+    if (!plan) throw new Error(message);
+    const holders = plan.stages.map(({ lanes }) => room.peers.find(({ id }) => id === lanes[0])!);
+    const used = await Promise.all(holders.map(({ device }) => device.memory()));
+    return used.map(({ accounted }) => accounted.activationsBytes);
+  } finally {
+    room.close();
+  }
+}
+
+async function activations(
+  schedule: string,
+  terminal: { status(text: string): void },
+): Promise<{ section: Section; worst: number }> {
+  const rows: string[][] = [];
+  const bars: Bar[] = [];
+  let worst = 0;
+  for (const { model, stages: counts } of SHAPES) {
+    for (const stages of counts) {
+      terminal.status(`memory: activations, ${schedule}, ${model}, ${stages} stages`);
+      const config = (microBatches: number) => {
+        const choices = { model, partition: 'vertical', grid: { stages, lanes: 1 }, shares: 'even' } as const;
+        const sizes = { batch: 16 * microBatches, microBatches, steps: SIMULATED_STEPS };
+        return withWay(runConfig({ ...choices, ...sizes, onDeparture: 'continue' }), { schedule });
+      };
+      const one = await keptBytes(config(1));
+      const all = await keptBytes(config(MICRO_BATCHES));
+      all.forEach((bytes, stage) => {
+        const inFlight = Math.min(MICRO_BATCHES, stages - stage);
+        const ratio = bytes / (inFlight * one[stage]);
+        worst = Math.max(worst, ratio);
+        const kB = (count: number) => (count / 1000).toFixed(1);
+        rows.push([
+          model,
+          `${stage + 1} of ${stages}`,
+          kB(one[stage]),
+          String(inFlight),
+          kB(bytes),
+          ratio.toFixed(2),
+        ]);
+        bars.push({ label: `${model}, stage ${stage + 1} of ${stages}`, ...summaryOf([ratio]) });
+      });
+    }
+  }
+  return {
+    section: {
+      title: `${schedule}: activations kept`,
+      note: `${MICRO_BATCHES} micro-batches of 16. Theory: stage s of S (from 0) has S - s micro-batches in flight, each as many bytes as with one micro-batch alone. The last column is the peak over that; one more in flight, to cover the way there and back, shows as (S - s + 1) / (S - s).`,
+      heads: ['model', 'stage', 'kB a micro-batch', 'in flight', 'peak kB', 'times theory'],
+      rows,
+      bars,
+      unit: 'peak of activations, times theory',
+      mark: 1,
+    },
+    worst,
+  };
+}
+
+interface Usage {
+  tensors: Summary;
+  bytes: Summary;
+  heapBytes: number;
+}
+
+/** A step under way holds activations and sums, so one look says little: the range over some steps does. */
+async function usageOf({ page }: PeerPage): Promise<Usage> {
+  const looks = await page.evaluate(async (count) => {
+    type Memory = { tensors: number; bytes: number };
+    const { room } = (globalThis as unknown as { edgepipe: { room: { memory(): Promise<Memory> } } })
+      .edgepipe;
+    const seen: Memory[] = [];
+    for (let i = 0; i < count; i++) {
+      seen.push(await room.memory());
+      await new Promise((resolve) => setTimeout(resolve, (7 * i) % 13));
+    }
+    return seen;
+  }, LOOKS);
+  const session = await page.context().newCDPSession(page);
+  await session.send('HeapProfiler.collectGarbage');
+  const { usedSize } = await session.send('Runtime.getHeapUsage');
+  await session.detach();
+  return {
+    tensors: summaryOf(looks.map(({ tensors }) => tensors)),
+    bytes: summaryOf(looks.map(({ bytes }) => bytes)),
+    heapBytes: usedSize,
+  };
+}
+
+async function flatness(
+  steps: number,
+  browser: string | null,
+  terminal: { status(text: string): void },
+): Promise<{ section: Section; goals: Goal[] }> {
+  const rig = await SwarmRig.open({ peers: 2, browser, pageDir: await pageDir() });
+  try {
+    await rig.whenLinked();
+    const sizes = { model: 'mlp:64-32-16', batch: 32, microBatches: 4, steps: 10 * steps };
+    await rig.start(runConfig({ ...sizes, partition: 'vertical', onDeparture: 'continue' }));
+    const at = async (step: number) => {
+      const { run } = await rig.follow(
+        (room) => {
+          terminal.status(`memory: step ${room.run.stepsDone} of ${steps}`);
+          return room.run.stepsDone >= step || room.run.phase === 'failed';
+        },
+        { timeoutMs: TIMEOUT_MS },
+      );
+      if (run.phase === 'failed') throw new RigError(`The room failed: ${run.message}`);
+      const usages = await Promise.all(rig.peers.map(usageOf));
+      return { step: run.stepsDone, usages };
+    };
+    const marks = [EARLY_STEP, ...[0.25, 0.5, 0.75, 1].map((share) => Math.round(steps * share))];
+    const seen = [];
+    for (const step of marks.filter((mark) => mark >= EARLY_STEP)) seen.push(await at(step));
+    const rows = seen.flatMap(({ step, usages }) =>
+      usages.map(({ tensors, bytes, heapBytes }, i) => [
+        rig.peers[i].name,
+        String(step),
+        shown(tensors, 0),
+        shown(
+          { ...bytes, median: bytes.median / 1000, least: bytes.least / 1000, most: bytes.most / 1000 },
+          0,
+        ),
+        (heapBytes / MEGABYTE).toFixed(1),
+      ]),
+    );
+    const first = seen[0].usages;
+    const last = seen.at(-1)!.usages;
+    // One kept by each step would put the least at the end far above what was the most at the beginning.
+    const grown = (key: 'tensors' | 'bytes') =>
+      Math.max(...last.map((usage, i) => usage[key].least / first[i][key].most));
+    const what = (thing: string) => `${thing} after ${steps} steps: least over the most after ${EARLY_STEP}`;
+    return {
+      section: {
+        title: `Over ${steps} steps`,
+        note: `Two browsers, two stages. Tensors and their kB in ${LOOKS} looks at each mark: the median, least and most; the page’s heap after collecting garbage holds the record of the steps, too.`,
+        heads: ['peer', 'step', 'tensors', 'kB of tensors', 'MB of heap'],
+        rows,
+        bars: [],
+        unit: '',
+      },
+      goals: (['tensors', 'bytes'] as const).map((key) => ({
+        what: what(key),
+        value: grown(key),
+        bound: 1,
+        kind: 'most',
+        unit: '',
+      })),
+    };
+  } finally {
+    await rig.close();
+  }
+}

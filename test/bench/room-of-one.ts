@@ -1,0 +1,84 @@
+import { openCompute } from '../../client/engine/open-compute.ts';
+import { browserClock } from '../../client/link/clock.ts';
+import { HttpOrigin } from '../../client/link/origin.ts';
+import type { Compute, ForwardTask } from '../../client/ports/compute.ts';
+import type { Transport } from '../../client/ports/transport.ts';
+import { Swarm } from '../../client/swarm/swarm.ts';
+import type { RunConfig } from '../../shared/schema/config.ts';
+
+const NO_STATS = { bytesSent: 0, messagesSent: 0, bytesReceived: 0, messagesReceived: 0 };
+const nobodyElse: Transport = {
+  self: 'p000000001',
+  listen: () => undefined,
+  peers: () => [],
+  send: () => false,
+  whenWritable: () => Promise.resolve(false),
+  stats: () => NO_STATS,
+  close: () => undefined,
+};
+
+/** Where a room stands between two steps, until it is told to go on. */
+class Gate {
+  #open: () => void = () => undefined;
+  #arrived: () => void = () => undefined;
+  #arrival = new Promise<void>((resolve) => (this.#arrived = resolve));
+
+  async pass(): Promise<void> {
+    const opening = new Promise<void>((resolve) => (this.#open = resolve));
+    this.#arrived();
+    await opening;
+  }
+
+  whenArrived(): Promise<void> {
+    return this.#arrival;
+  }
+
+  open(): void {
+    this.#arrival = new Promise((resolve) => (this.#arrived = resolve));
+    this.#open();
+  }
+}
+
+/** The same device, but the first forward of each step waits at the gate. */
+function gated(inner: Compute, gate: Gate): Compute {
+  const forward = async (task: ForwardTask) => {
+    if (task.training && task.micro === 0 && task.segment === 0) await gate.pass();
+    return inner.forward(task);
+  };
+  return new Proxy(inner, {
+    get(target, name) {
+      if (name === 'forward') return forward;
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value;
+    },
+  });
+}
+
+/**
+ * A room of one on this page, device in a worker and all: the very engine that people run, stopped before each step. Gives what trains
+ * the next step.
+ */
+export async function roomOfOne(config: RunConfig): Promise<() => Promise<void>> {
+  const compute = await openCompute({ emulatedMs: null, workerUrl: new URL('/worker.js', location.href) });
+  if (compute.device.backend !== 'webgl') throw new Error(compute.device.note);
+  const gate = new Gate();
+  const swarm = new Swarm({
+    clock: browserClock,
+    transport: nobodyElse,
+    compute: gated(compute, gate),
+    storage: { get: () => Promise.resolve(undefined), set: () => Promise.resolve() },
+    origin: new HttpOrigin({ clock: browserClock }),
+    me: { name: 'alone', device: { ...compute.device, browser: 'bench' } },
+  });
+  await swarm.start(config);
+  await new Promise<void>((resolve, reject) => {
+    void gate.whenArrived().then(resolve);
+    swarm.onChange(() => {
+      if (swarm.record.phase === 'failed') reject(new Error(swarm.record.message));
+    });
+  });
+  return () => {
+    gate.open();
+    return gate.whenArrived();
+  };
+}
