@@ -9,7 +9,7 @@ import { median, shown, summaryOf, type Bar, type Goal } from './result.ts';
 import { pacesOf, shapeOf } from './rooms.ts';
 import { PLAIN, type SoloCase, type SoloPage, type SoloTimes } from './solo-page.ts';
 import { SOLO_CASES } from './solo.ts';
-import { withWay } from './ways.ts';
+import { WIRES, withWay } from './ways.ts';
 
 interface Arm {
   partition: RunConfig['partition'];
@@ -20,7 +20,7 @@ interface Arm {
 const WANTED: Readonly<Record<string, number>> = { cnn: 1.7, mlp: 1.6 };
 const ALONE = [1, 2, 4, 8];
 /** Stages need several micro-batches to work at once; lanes lose by each. */
-const MICRO_BATCHES = { vertical: [4, 8], horizontal: [1, 2], auto: [1, 2, 4, 8] } as const;
+const MICRO_BATCHES = { vertical: [4, 8], horizontal: [1, 2], auto: [1, 8] } as const;
 const FIRST_STEPS = 2;
 const TIMEOUT_MS = 600_000;
 
@@ -32,8 +32,7 @@ export const duo: Bench = async ({ rounds, steps, models, wires, browser }, term
   if (!canPin())
     throw new RigError('duo gives each browser a processor of its own: that takes Linux and two processors.');
   const script = await scriptOf('solo-page.ts');
-  // Every format where it was asked for by name, the first one else.
-  const formats = process.argv.includes('--wire') ? wires : wires.slice(0, 1);
+  const formats = wires ?? WIRES.slice(0, 1);
   const arms = (['vertical', 'horizontal', 'auto'] as const).flatMap((partition) =>
     MICRO_BATCHES[partition].flatMap((microBatches) =>
       formats.map((wire): Arm => ({ partition, microBatches, wire })),
@@ -61,6 +60,8 @@ export const duo: Bench = async ({ rounds, steps, models, wires, browser }, term
       for (const [arm, each] of Object.entries(times))
         singles.set(arm, [...(singles.get(arm) ?? []), median(each)]);
       best.push(Math.min(...Object.values(times).map(median)));
+      for (const [arm, each] of Object.entries(times))
+        terminal.line(`${name}: ${arm}, one device: ${median(each).toFixed(0)} ms a step`);
       const rig = await SwarmRig.open({ peers: 2, isolate: true, browser, pageDir: await pageDir() });
       try {
         await rig.whenLinked();
@@ -71,6 +72,9 @@ export const duo: Bench = async ({ rounds, steps, models, wires, browser }, term
           );
           const { stepMs, shape } = await pace(rig, { ...arm, model, batch }, turns);
           paces[i].push(stepMs);
+          terminal.line(
+            `${name}: ${arm.partition}, m = ${arm.microBatches}, ${arm.wire}: ${stepMs.toFixed(0)} ms a step`,
+          );
           shapes[i] = shape;
         }
       } finally {

@@ -73,36 +73,26 @@ ${body.join('\n')}
 </table></div>`;
 }
 
-const BAR_HEIGHT = 18;
-const ROW_HEIGHT = 46;
-const WIDTH = 600;
-/** Room to the right of the longest bar for its figure. */
-const MARGIN = 70;
-
-/** Bars of medians with a line from the least to the most, labels above them: readable on a phone. */
+/** Bars of medians with a line from the least to the most. */
 function plot(bars: readonly Bar[], unit: string, mark?: number): string {
-  const most = Math.max(...bars.map((bar) => bar.most), mark ?? 0);
-  const x = (value: number) => ((WIDTH - MARGIN) * Math.max(0, value)) / (most || 1);
-  const height = ROW_HEIGHT * bars.length + 8;
+  const most = Math.max(...bars.map((bar) => bar.most), mark ?? 0) || 1;
+  const share = (value: number) => `${((100 * Math.max(0, value)) / most).toFixed(2)}%`;
   const digits = most >= 100 ? 0 : most >= 10 ? 1 : 2;
-  const rows = bars.map(({ label, median, least, most: top, count }, i) => {
-    const y = ROW_HEIGHT * i;
-    const middle = y + 22 + BAR_HEIGHT / 2;
+  const line = mark === undefined ? '' : `<i class="mark" style="left:${share(mark)}"></i>`;
+  const rows = bars.map(({ label, median, least, most: top, count }) => {
     const spread =
       count < 2
         ? ''
-        : `<path class="spread" d="M${x(least)} ${middle}H${x(top)}M${x(least)} ${middle - 5}v10M${x(top)} ${middle - 5}v10"/>`;
-    return `<text x="0" y="${y + 15}">${escaped(label)}</text>
-<rect class="bar" x="0" y="${y + 22}" width="${x(median)}" height="${BAR_HEIGHT}" rx="2"/>
-${spread}<text class="figure" x="${Math.max(x(top), x(median)) + 8}" y="${middle + 5}">${median.toFixed(digits)}</text>`;
+        : `<i class="spread" style="left:${share(least)};width:calc(${share(top)} - ${share(least)})"></i>`;
+    return `<li>${escaped(label)} <b>${median.toFixed(digits)}</b>
+<div class="track"><i class="bar" style="width:${share(median)}"></i>${spread}${line}</div></li>`;
   });
-  const line = mark === undefined ? '' : `<path class="mark" d="M${x(mark)} 0V${height}"/>`;
+  const caption = `${escaped(unit)}${mark === undefined ? '' : `; the dashed line is at ${mark}`}`;
   return `<figure>
-<svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escaped(unit)}">
+<ul>
 ${rows.join('\n')}
-${line}
-</svg>
-<figcaption>${escaped(unit)}${mark === undefined ? '' : `; the line is at ${mark}`}</figcaption>
+</ul>
+<figcaption>${caption}</figcaption>
 </figure>`;
 }
 
@@ -130,11 +120,15 @@ th { font-weight: 600; }
 .number { text-align: right; }
 .missed td { color: var(--bad); }
 figure { margin: 0.8rem 0; max-width: 40rem; }
-svg { width: 100%; height: auto; display: block; overflow: visible; }
-svg text { font-size: 15px; fill: var(--ink); }
-.figure { font-variant-numeric: tabular-nums; }
-.bar { fill: var(--bar); }
-.spread { stroke: var(--ink); stroke-width: 1.5; fill: none; }
-.mark { stroke: var(--bad); stroke-width: 1.5; stroke-dasharray: 4 3; fill: none; }
+ul { list-style: none; margin: 0; padding: 0; }
+li { margin-bottom: 0.5rem; font-size: 0.9rem; }
+li b { font-variant-numeric: tabular-nums; }
+.track { position: relative; height: 1rem; }
+.track i { position: absolute; display: block; }
+.bar { top: 0; bottom: 0; background: var(--bar); border-radius: 2px; }
+.spread { top: 0.2rem; bottom: 0.2rem; border: solid var(--ink); border-width: 0 1.5px; }
+.spread::before { content: ''; position: absolute; inset: calc(50% - 0.75px) 0 auto; border-top: 1.5px solid var(--ink); }
+.mark { top: -0.2rem; bottom: -0.2rem; border-left: 2px dashed var(--bad); }
+@media (max-width: 40rem) { td:not(.number), th { white-space: normal; } }
 figcaption { font-size: 0.85rem; }
 `;

@@ -1,8 +1,10 @@
+import type { Task } from '../../client/data/tasks.ts';
 import type { Clock } from '../../client/ports/clock.ts';
 import type { Compute } from '../../client/ports/compute.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { Report } from '../../shared/schema/report.ts';
 import { SimRoom, tinyConfig } from '../simulation/sim-room.ts';
+import type { MemoryOrigin } from '../simulation/tiny-task.ts';
 import { withWay } from './ways.ts';
 
 /** What takes its time on a device of the table: passes of a micro-batch. */
@@ -40,9 +42,13 @@ export interface SimulatedPipeline {
   schedule: string;
 }
 
-/** The report of a pipeline of equal devices: the production engine on virtual time. */
-export async function simulatedPipeline(wish: SimulatedPipeline): Promise<Report> {
-  const { stages, microBatches, passMs, latencyMs, steps, schedule } = wish;
+/** A room of devices whose every training pass takes the same time, with equal links. */
+export function equalDevices(
+  count: number,
+  passMs: number,
+  latencyMs: number,
+  data?: { task: Task; origin: MemoryOrigin },
+): SimRoom {
   const room: SimRoom = new SimRoom(0, {
     wrap: (device) => {
       const clock = room.time.clockFor(
@@ -51,12 +57,22 @@ export async function simulatedPipeline(wish: SimulatedPipeline): Promise<Report
       );
       return slowed(device, clock, passMs);
     },
+    // What the simulated device itself takes must not count.
+    speeds: Array<number>(count).fill(1e6),
+    ...(data && { data }),
   });
+  for (let i = 0; i < count; i++) room.add();
+  for (const a of room.peers) {
+    for (const b of room.peers) if (a.id < b.id) room.network.shape(a.id, b.id, { latencyMs });
+  }
+  return room;
+}
+
+/** The report of a pipeline of equal devices: the production engine on virtual time. */
+export async function simulatedPipeline(wish: SimulatedPipeline): Promise<Report> {
+  const { stages, microBatches, passMs, latencyMs, steps, schedule } = wish;
+  const room = equalDevices(stages, passMs, latencyMs);
   try {
-    for (let i = 0; i < stages; i++) room.add();
-    for (const a of room.peers) {
-      for (const b of room.peers) if (a.id < b.id) room.network.shape(a.id, b.id, { latencyMs });
-    }
     await room.settle();
     await room.train(withWay(configOf(stages, microBatches, steps), { schedule }), LIMIT_MS);
     let answered = false;

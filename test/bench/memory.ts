@@ -3,7 +3,13 @@ import { SwarmRig } from '../../client/cli/rig.ts';
 import { RigError } from '../../client/cli/rig-error.ts';
 import type { PeerPage } from '../../client/cli/peer-page.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
-import { SimRoom } from '../simulation/sim-room.ts';
+import { openBackend } from '../../client/engine/backend.ts';
+import { registerWidth } from '../../client/engine/matrix.ts';
+import { TfCompute } from '../../client/engine/tf-compute.ts';
+import { browserClock } from '../../client/link/clock.ts';
+import { assignmentOf } from '../../client/pipeline/assignment.ts';
+import type { BlockSpec } from '../../client/ports/compute.ts';
+import { equalDevices } from './idle-simulated.ts';
 import type { Bench } from './main.ts';
 import { mnist } from './mnist.ts';
 import { pageDir } from './pages.ts';
@@ -12,6 +18,9 @@ import { withWay } from './ways.ts';
 
 const SIMULATED_STEPS = 3;
 const MICRO_BATCHES = 8;
+/** Equal passes fill the pipeline to what the schedule allows. */
+const PASS_MS = 50;
+const LATENCY_MS = 10;
 const SHAPES = [
   { model: 'mlp:256-256-128-128', stages: [2, 3, 4] },
   { model: 'cnn:8-16-64', stages: [2, 3] },
@@ -45,21 +54,53 @@ export const memory: Bench = async ({ steps, schedules, browser }, terminal) => 
   };
 };
 
-/** Most bytes of activations at once by stage, the stages in order. */
-async function keptBytes(config: RunConfig): Promise<number[]> {
-  const room = new SimRoom(config.grid!.stages, { data: mnist() });
+interface Kept {
+  /** What one micro-batch alone keeps. */
+  oneBytes: number;
+  peakBytes: number;
+}
+
+/** What each stage of a run kept, and what it keeps of one micro-batch; the stages in order. */
+async function keptBytes(config: RunConfig): Promise<Kept[]> {
+  const data = mnist();
+  const room = equalDevices(config.grid!.stages, PASS_MS, LATENCY_MS, data);
   try {
     await room.settle();
     await room.start(config);
     await room.run(() => room.on[0].swarm.record.phase === 'evaluating', LIMIT_MS);
     const { plan, message } = room.on[0].swarm.record;
     if (!plan) throw new Error(message);
-    const holders = plan.stages.map(({ lanes }) => room.peers.find(({ id }) => id === lanes[0])!);
-    const used = await Promise.all(holders.map(({ device }) => device.memory()));
-    return used.map(({ accounted }) => accounted.activationsBytes);
+    const kept: Kept[] = [];
+    for (const { lanes } of plan.stages) {
+      const { device, id } = room.peers.find((peer) => peer.id === lanes[0])!;
+      const { block } = assignmentOf(plan, config, data.task, id)!;
+      const { activationsBytes } = (await device.memory()).accounted;
+      kept.push({ oneBytes: await oneMicroBatch(block), peakBytes: activationsBytes });
+    }
+    return kept;
   } finally {
     room.close();
   }
+}
+
+/** Bytes of activations that a block of one segment keeps of one micro-batch. */
+async function oneMicroBatch(block: BlockSpec): Promise<number> {
+  const { registers, segments, rows, input, head } = block;
+  const compute = new TfCompute(await openBackend('cpu'), 'process', browserClock);
+  await compute.load(block, []);
+  const numbers = rows * registerWidth(registers[segments[0].input!]);
+  await compute.forward({
+    segment: 0,
+    micro: 0,
+    step: 0,
+    rows,
+    training: true,
+    input: input.kind === 'samples' ? new Uint8Array(numbers) : new Float32Array(numbers),
+    ...(head && { labels: new Uint8Array(rows) }),
+  });
+  const { activationsBytes } = (await compute.memory()).accounted;
+  compute.close();
+  return activationsBytes;
 }
 
 async function activations(
@@ -72,24 +113,20 @@ async function activations(
   for (const { model, stages: counts } of SHAPES) {
     for (const stages of counts) {
       terminal.status(`memory: activations, ${schedule}, ${model}, ${stages} stages`);
-      const config = (microBatches: number) => {
-        const choices = { model, partition: 'vertical', grid: { stages, lanes: 1 }, shares: 'even' } as const;
-        const sizes = { batch: 16 * microBatches, microBatches, steps: SIMULATED_STEPS };
-        return withWay(runConfig({ ...choices, ...sizes, onDeparture: 'continue' }), { schedule });
-      };
-      const one = await keptBytes(config(1));
-      const all = await keptBytes(config(MICRO_BATCHES));
-      all.forEach((bytes, stage) => {
+      const choices = { model, partition: 'vertical', grid: { stages, lanes: 1 }, shares: 'even' } as const;
+      const sizes = { batch: 16 * MICRO_BATCHES, microBatches: MICRO_BATCHES, steps: SIMULATED_STEPS };
+      const config = withWay(runConfig({ ...choices, ...sizes, onDeparture: 'continue' }), { schedule });
+      (await keptBytes(config)).forEach(({ oneBytes, peakBytes }, stage) => {
         const inFlight = Math.min(MICRO_BATCHES, stages - stage);
-        const ratio = bytes / (inFlight * one[stage]);
+        const ratio = peakBytes / (inFlight * oneBytes);
         worst = Math.max(worst, ratio);
         const kB = (count: number) => (count / 1000).toFixed(1);
         rows.push([
           model,
           `${stage + 1} of ${stages}`,
-          kB(one[stage]),
+          kB(oneBytes),
           String(inFlight),
-          kB(bytes),
+          kB(peakBytes),
           ratio.toFixed(2),
         ]);
         bars.push({ label: `${model}, stage ${stage + 1} of ${stages}`, ...summaryOf([ratio]) });
@@ -99,7 +136,7 @@ async function activations(
   return {
     section: {
       title: `${schedule}: activations kept`,
-      note: `${MICRO_BATCHES} micro-batches of 16. Theory: stage s of S (from 0) has S - s micro-batches in flight, each as many bytes as with one micro-batch alone. The last column is the peak over that; one more in flight, to cover the way there and back, shows as (S - s + 1) / (S - s).`,
+      note: `${MICRO_BATCHES} micro-batches of 16. Theory: stage s of S (from 0) has S - s micro-batches in flight, each as many bytes as one forward pass alone leaves. The last column is the peak over that; one more in flight, to cover the way there and back, shows as (S - s + 1) / (S - s).`,
       heads: ['model', 'stage', 'kB a micro-batch', 'in flight', 'peak kB', 'times theory'],
       rows,
       bars,

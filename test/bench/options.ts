@@ -22,7 +22,8 @@ export interface BenchOptions {
   /** Models that count: all where null. */
   models: readonly string[] | null;
   schedules: readonly string[];
-  wires: readonly string[];
+  /** Null: what suits the sub-command. */
+  wires: readonly string[] | null;
   json: string | null;
   html: string | null;
   browser: string | null;
@@ -111,7 +112,7 @@ function figuresOf(given: GivenFlags<Flag>): Omit<BenchOptions, 'benches' | 'hel
     steps: whole('steps', 100_000),
     models: list('models', MODELS),
     schedules: list('schedule', SCHEDULES) ?? SCHEDULES,
-    wires: list('wire', WIRES) ?? WIRES,
+    wires: list('wire', WIRES),
     json: textOf('json'),
     html: textOf('html'),
     browser: textOf('browser'),

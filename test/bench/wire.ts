@@ -4,6 +4,7 @@ import { measureHops } from './hops.ts';
 import type { Bench } from './main.ts';
 import { scriptOf, withPages } from './pages.ts';
 import { median, shown, summaryOf, type Goal, type Section, type Summary } from './result.ts';
+import { WIRES } from './ways.ts';
 import type { WirePage } from './wire-page.ts';
 
 const SEND_MS = 2_000;
@@ -18,7 +19,8 @@ const WANTED_POINTS = 0.3;
 declare const wireEnd: WirePage['wireEnd'];
 
 /** What parts get of a link, what a hop costs, and what wire formats save and lose. */
-export const wire: Bench = async ({ rounds, steps, wires, browser }, terminal) => {
+export const wire: Bench = async ({ rounds, steps, wires: asked, browser }, terminal) => {
+  const wires = asked ?? WIRES;
   const goals: Goal[] = [];
   const goodput = await measureGoodput(rounds ?? 4, browser, terminal);
   goals.push({

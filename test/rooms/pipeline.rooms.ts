@@ -48,9 +48,7 @@ describe('the pipeline in real browsers', () => {
           [2, 2, 2, 3],
         );
         for (const peer of peers) assert.equal(peer.device.emulatedMs, 200);
-        const work = await Promise.all(
-          rig.peers.map(async (peer) => (await peer.spans()).filter(isWork)),
-        );
+        const work = await Promise.all(rig.peers.map(async (peer) => (await peer.spans()).filter(isWork)));
         const share = shareBusy(work, 3);
         console.log(
           `three or more stages busy ${(100 * share).toFixed(1)}% of the time, all four ${(100 * shareBusy(work, 4)).toFixed(1)}%`,

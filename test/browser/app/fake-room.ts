@@ -74,9 +74,7 @@ export class FakeRoom implements RoomLike {
   };
   stop = () => void this.calls.push('stop');
   leave = () => void this.calls.push('leave');
-  report = (): never => {
-    throw new Error('There is no report.');
-  };
+  report = () => Promise.reject(new Error('There is no report.'));
   saveModel = () => Promise.reject(new Error('Layer dense_1 is not here any more.'));
 
   onChange(listener: () => void): () => void {
