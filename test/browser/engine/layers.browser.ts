@@ -58,6 +58,14 @@ const EVEN_IMAGES: Record<string, LayerSpec[]> = {
   'max pooling of quarters of equals': [{ kind: 'activation', name: 'r', activation: 'relu' }, quartering],
 };
 
+/** A kernel's taps, and runs of them, begin within a texel where channels are odd. */
+const ODD_CHANNELS: Record<string, LayerSpec[]> = {
+  convolution: [conv('c', 5, 3, { activation: 'relu' })],
+  'convolution by a wide window': [conv('c', 3, 5)],
+  'convolution without padding': [conv('c', 4, 5, { padding: 'valid', activation: 'tanh' })],
+  'convolution by an even window': [{ ...conv('c', 3, 3), kernelSize: [2, 4] } as LayerSpec],
+};
+
 interface Image {
   side: [height: number, width: number];
   channels: number;
@@ -71,6 +79,13 @@ const TALL: Image = { side: [128, 90], channels: 2 };
 const CASES = [
   ...Object.entries(IMAGES).map(([name, layers]) => ({ name, layers, image: ODD })),
   ...Object.entries(EVEN_IMAGES).map(([name, layers]) => ({ name, layers, image: EVEN })),
+  ...[1, 3].flatMap((channels) =>
+    Object.entries(ODD_CHANNELS).map(([name, layers]) => ({
+      name: `${name} of ${channels} channels`,
+      layers,
+      image: { ...EVEN, channels },
+    })),
+  ),
   {
     name: 'convolution and pooling of tall matrices',
     layers: [conv('c', 2, 3, { activation: 'relu' }), quartering],

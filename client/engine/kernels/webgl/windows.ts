@@ -1,8 +1,8 @@
 import { byPatches, type Convolutions, type PatchKernels } from '../by-patches.ts';
 import type { WindowKernels } from '../kernels.ts';
 import type { Window } from '../window.ts';
-import * as direct from './convolution.ts';
-import { isDirect } from './convolution.ts';
+import { addConvolutionGradient } from './convolution-gradient.ts';
+import { convolve, convolveBack, isDirect } from './convolution.ts';
 import { webglDense } from './dense.ts';
 import { clearPadding, packed, perEntry, run, type Program, type Shape } from './program.ts';
 
@@ -83,10 +83,10 @@ const webglPatches: PatchKernels = {
   },
 };
 
+const direct: Convolutions = { convolve, convolveBack, addConvolutionGradient };
 const anyConvolution = byPatches(webglPatches, webglDense);
 
-const convolutionFor = (window: Window, channels: number): Convolutions =>
-  isDirect(window, channels) ? direct : anyConvolution;
+const convolutionFor = (window: Window): Convolutions => (isDirect(window) ? direct : anyConvolution);
 
 /** Two by two pixels become one, none is left over. */
 const isQuartering = ({ height, width, size, strides, padding }: Window): boolean =>
@@ -94,6 +94,23 @@ const isQuartering = ({ height, width, size, strides, padding }: Window): boolea
   height % 2 === 0 &&
   width % 2 === 0 &&
   padding.every((before) => before === 0);
+
+/** The commonest max pooling: a texel holds one row of a window. */
+function quarterMax(shape: Shape, { height, width, outHeight, outWidth }: Window): Program {
+  const highest = (lanes: string, row: string) => `
+        {
+          int item = ${row} / ${outHeight * outWidth};
+          int place = ${row} - item * ${outHeight * outWidth};
+          int y = place / ${outWidth};
+          int upper = (item * ${height} + 2 * y) * ${width / 2} + place - y * ${outWidth};
+          vec4 columns = max(texelX(upper, own.y), texelX(upper + ${width / 2}, own.y));
+          result.${lanes} = max(columns.xy, columns.zw);
+        }`;
+  const body = `${highest('xy', 'rc.x')}
+        ${highest('zw', '(rc.x + 1)')}
+        ${clearPadding(shape)}`;
+  return packed(['X'], shape, body);
+}
 
 /** The backward of the commonest max pooling: a texel holds one row of a window, so two of them tell which number was the first highest. */
 function quarterGradient(shape: Shape, { height, width, outHeight, outWidth }: Window): Program {
@@ -120,16 +137,15 @@ function quarterGradient(shape: Shape, { height, width, outHeight, outWidth }: W
 /** Convolutions and poolings; but for the commonest ones, each number of the result by itself. */
 export const webglWindows: WindowKernels = {
   convolve(x, kernel, bias, activation, window) {
-    return convolutionFor(window, x.shape[1]).convolve(x, kernel, bias, activation, window);
+    return convolutionFor(window).convolve(x, kernel, bias, activation, window);
   },
 
   convolveBack(dz, kernel, window) {
-    const channels = kernel.shape[0] / taps(window);
-    return convolutionFor(window, channels).convolveBack(dz, kernel, window);
+    return convolutionFor(window).convolveBack(dz, kernel, window);
   },
 
   addConvolutionGradient(sum, x, dz, window) {
-    return convolutionFor(window, x.shape[1]).addConvolutionGradient(sum, x, dz, window);
+    return convolutionFor(window).addConvolutionGradient(sum, x, dz, window);
   },
 
   depthwise(x, kernel, window) {
@@ -179,6 +195,7 @@ export const webglWindows: WindowKernels = {
 
   maxPool(x, window) {
     const shape: Shape = [(x.shape[0] / pixels(window)) * places(window), x.shape[1]];
+    if (isQuartering(window)) return run(quarterMax(shape, window), [x]);
     const entry = `${atPlace(window, places(window))}
         float highest = -3.4e38;
         ${eachTap(window, 'highest = max(highest, atX(pixel, c));')}
