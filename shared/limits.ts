@@ -125,6 +125,10 @@ export const LIMITS = {
     inboxParts: 512,
     inboxBytes: 128 * 1024 * 1024,
     tensorElements: 64 * 1024 * 1024,
+    /** Micro-batches in flight beyond S - s at stage s, for the way there and back. */
+    aheadMax: 8,
+    /** The same without a flush between steps, where each adds to how stale weights are. */
+    asyncAhead: 2,
     /** Spans of work kept for pictures and measurements. */
     spansKept: 20_000,
   },

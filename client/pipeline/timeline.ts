@@ -2,7 +2,7 @@ import { LIMITS } from '../../shared/limits.ts';
 
 /** What a block did from `startMs` to `endMs` (the clock port's milliseconds). */
 export interface Span {
-  kind: 'forward' | 'backward' | 'step';
+  kind: 'forward' | 'backward' | 'weights' | 'step';
   step: number;
   micro: number;
   startMs: number;

@@ -5,11 +5,20 @@ import { headCurves, type UnitScores } from './importance.ts';
 import { largestBytesOf, patchesOfNode, stateBytesOf } from './memory.ts';
 import { LinkTable, meanOf, type PlannerLink } from './links.ts';
 
+/** One micro-batch of a layer. */
+export interface LayerCost {
+  forwardMs: number;
+  /** Input and weight gradient. */
+  backwardMs: number;
+  /** Of that, the weight gradient, which can wait. */
+  weightsMs: number;
+}
+
 /** A peer as it was measured. */
 export interface Device {
   peer: PeerId;
   /** One for each layer of the model, in order: the whole layer, one micro-batch, nobody else at work. */
-  layerCosts: readonly { forwardMs: number; backwardMs: number }[];
+  layerCosts: readonly LayerCost[];
   /** What a forward or a backward costs however small it is: upload, read-back. */
   taskMs: number;
   /** Budget for tensors; null: not known, so none. */
@@ -23,6 +32,7 @@ export interface Worker extends Pick<Device, 'peer' | 'taskMs' | 'steadiness'> {
   /** Per node of the model. */
   forwardMs: Float64Array;
   backwardMs: Float64Array;
+  weightsMs: Float64Array;
   /** Whole models (forward and backward of a micro-batch) per millisecond. */
   speed: number;
   /** Infinity where no budget is known. */
@@ -37,6 +47,7 @@ export interface Problem {
   /** Samples per micro-batch. */
   rows: number;
   microBatches: number;
+  schedule: 'sync' | 'async';
   /** Arrays that the optimizer keeps for each parameter. */
   optimizerArrays: number;
   /** Slices all alike, whatever was measured. */
@@ -96,6 +107,7 @@ export function problemOf(
     graph,
     rows,
     microBatches: config.microBatches,
+    schedule: config.schedule ?? 'sync',
     optimizerArrays,
     isEven: config.shares === 'even',
     workers: ranked,
@@ -121,10 +133,11 @@ function workerOf(graph: ModelGraph, device: Device, loss: number): Worker {
   const { layerCosts, memoryBytes, peer, steadiness, taskMs } = device;
   const shares = sharesOfLayers(graph);
   const layers = new Map(graph.model.layers.map(({ name }, i) => [name, layerCosts[i]]));
-  const spread = (of: 'forwardMs' | 'backwardMs') =>
+  const spread = (of: keyof LayerCost) =>
     Float64Array.from(graph.nodes, ({ layer, index }) => layers.get(layer)![of] * shares[index]);
   const forwardMs = spread('forwardMs');
   const backwardMs = spread('backwardMs');
+  const weightsMs = spread('weightsMs');
   const allMs = sum(forwardMs) + sum(backwardMs);
   return {
     peer,
@@ -132,6 +145,7 @@ function workerOf(graph: ModelGraph, device: Device, loss: number): Worker {
     steadiness,
     forwardMs,
     backwardMs,
+    weightsMs,
     speed: 1 / Math.max(allMs, 1e-9),
     memoryBytes: memoryBytes ?? Infinity,
     reliability: steadiness * (1 - loss),

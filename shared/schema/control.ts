@@ -181,7 +181,10 @@ const options = [
   v.strictObject({
     type: v.literal('profile-answer'),
     /** One for each layer, in order: all of it, one micro-batch, alone. */
-    costs: v.pipe(v.array(v.strictObject({ forwardMs: ms, backwardMs: ms })), v.maxLength(LIMITS.run.layers)),
+    costs: v.pipe(
+      v.array(v.strictObject({ forwardMs: ms, backwardMs: ms, weightsMs: ms })),
+      v.maxLength(LIMITS.run.layers),
+    ),
     /** What a forward or backward costs whatever its size. */
     taskMs: ms,
     /** Budget for tensors; null: none was set. */

@@ -7,7 +7,7 @@ import { TASKS, type Task } from '../../data/tasks.ts';
 import { modelGraph, type ParameterShape } from '../../model/graph.ts';
 import { assignmentOf, planComplaint, type Assignment } from '../../pipeline/assignment.ts';
 import { Ledger } from '../../pipeline/ledger.ts';
-import type { PartOnTheWay } from '../../pipeline/block-runner.ts';
+import type { PartOnTheWay } from '../../pipeline/junctions.ts';
 import { Timeline } from '../../pipeline/timeline.ts';
 import { Traffic } from '../../pipeline/traffic.ts';
 import type { Clock } from '../../ports/clock.ts';
