@@ -11,6 +11,7 @@ export interface RunChoices {
   partition?: RunConfig['partition'];
   grid?: RunConfig['grid'];
   shares?: RunConfig['shares'];
+  schedule?: NonNullable<RunConfig['schedule']>;
   steps?: number;
   batch?: number;
   microBatches?: number;
@@ -42,6 +43,7 @@ export function runConfig(choices: RunChoices = {}): RunConfig {
     partition: choices.partition ?? 'auto',
     grid: choices.grid ?? null,
     shares: choices.shares ?? 'measured',
+    ...(choices.schedule && { schedule: choices.schedule }),
     steps: choices.steps ?? 600,
     batch: choices.batch ?? 128,
     microBatches: choices.microBatches ?? 4,

@@ -70,6 +70,7 @@ export class EpRunSettings extends LitElement {
       partition: data.partition as RunConfig['partition'],
       grid: this.#grid(data.grid),
       shares: data.shares as RunConfig['shares'],
+      schedule: data.schedule as NonNullable<RunConfig['schedule']>,
       steps: Number(data.steps),
       batch: Number(data.batch),
       microBatches: Number(data.microBatches),
@@ -129,6 +130,13 @@ export class EpRunSettings extends LitElement {
         <select name="shares">
           <option value="measured">by speed</option>
           <option value="even">all alike</option>
+        </select>
+      </label>
+      <label>
+        Schedule
+        <select name="schedule">
+          <option value="sync">step by step</option>
+          <option value="async">overlapping</option>
         </select>
       </label>
       ${this.#number('Steps', 'steps', steps, 1, LIMITS.run.steps)}

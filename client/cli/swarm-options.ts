@@ -62,6 +62,7 @@ const FLAGS = {
   shares: { example: '--shares measured' },
   replan: { example: '--replan 100,300' },
   ordering: { example: '--ordering random' },
+  schedule: { example: '--schedule async' },
   steps: { example: '--steps 600' },
   batch: { example: '--batch 128' },
   'micro-batches': { example: '--micro-batches 4' },
@@ -86,7 +87,8 @@ type Flag = keyof typeof FLAGS;
 const DAY_SECONDS = 86_400;
 const MEMORY_MB = { min: 0, max: 1e9, aboveMin: true };
 
-const { steps, batch, microBatches, seed, task, partition, shares, ordering } = RunConfigSchema.entries;
+const { steps, batch, microBatches, seed, task, partition, shares, ordering, schedule } =
+  RunConfigSchema.entries;
 const optimizers = OptimizerSchema.entries;
 const defaults = runConfig();
 /** Reads the command line; what is wrong with it is one line that names the flag and the remedy. */
@@ -156,7 +158,11 @@ function configOf(
     return text === undefined ? null : readChoice(flag, text, choices);
   };
   const taskName = choice('task', task.options) ?? defaults.task;
-  const cut = { partition: choice('partition', partition.options), shares: choice('shares', shares.options) };
+  const cut = {
+    partition: choice('partition', partition.options),
+    shares: choice('shares', shares.options),
+    schedule: choice('schedule', schedule.wrapped.options),
+  };
   const gridGiven = textOf('grid');
   const grid = gridGiven === undefined ? null : flagged('grid', ' ', () => readGrid(gridGiven));
   const optimizer = choice('optimizer', optimizers.kind.options);

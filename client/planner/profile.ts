@@ -1,4 +1,5 @@
 import type { PeerId } from '../../shared/ids.ts';
+import { LIMITS } from '../../shared/limits.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import { modelGraph, widthOf, type ModelGraph } from '../model/graph.ts';
 import { headCurves, type UnitScores } from './importance.ts';
@@ -48,7 +49,7 @@ export interface Problem {
   rows: number;
   microBatches: number;
   schedule: 'sync' | 'async';
-  /** Arrays that the optimizer keeps for each parameter. */
+  /** Arrays that are kept for each parameter besides itself and its gradient sum: the optimizer's, and older versions of it. */
   optimizerArrays: number;
   /** Slices all alike, whatever was measured. */
   isEven: boolean;
@@ -59,6 +60,8 @@ export interface Problem {
   links: LinkTable;
   /** What an exchange costs while nobody knows yet between whom. */
   typical: { latencyMs: number; msPerByte: number; taskMs: number };
+  /** Least share of a node's time that its forward and input gradient take: what a pass cannot do without. */
+  passShare: number;
   /** Operations of nodes [0, n), as a share of the model's. */
   operations: Float64Array;
   /** Least time of nodes [0, n) on a device of speed 1: what no plan can beat. */
@@ -101,19 +104,22 @@ export function problemOf(
   const ranked = ranking.map((i) => workers[i]);
   const unitCounts = [...new Set(graph.spaces.map(({ units }) => units))].sort((a, b) => a - b);
   const rows = config.batch / config.microBatches;
-  const optimizerArrays = OPTIMIZER_ARRAYS[config.optimizer.kind];
   const { nodes } = graph;
+  const schedule = config.schedule ?? 'sync';
+  const optimizerArrays =
+    OPTIMIZER_ARRAYS[config.optimizer.kind] + olderVersionsMax(graph, config, devices.length);
   return {
     graph,
     rows,
     microBatches: config.microBatches,
-    schedule: config.schedule ?? 'sync',
+    schedule,
     optimizerArrays,
     isEven: config.shares === 'even',
     workers: ranked,
     hasBudgets: ranked.some(({ memoryBytes }) => memoryBytes < Infinity),
     links: table.inOrder(ranking),
     typical: { ...table.typical(), taskMs: meanOf(workers.map(({ taskMs }) => taskMs)) },
+    passShare: passShareOf(ranked),
     operations: sharesOfOperations(graph),
     leastWork: leastWorkOf(graph, ranked),
     unitCounts,
@@ -127,6 +133,14 @@ export function problemOf(
     ),
     headCurves: headCurves(graph, unitCounts, importance),
   };
+}
+
+/** Versions of the weights that a block keeps besides the newest where steps overlap, in the deepest pipeline that a room could make. */
+function olderVersionsMax(graph: ModelGraph, { schedule, microBatches }: RunConfig, peers: number): number {
+  if (schedule !== 'async') return 0;
+  const products = graph.nodes.filter(({ kind }) => kind === 'linear').length;
+  const kept = Math.min(peers, products) + LIMITS.pipeline.asyncAhead;
+  return peers > 1 ? Math.ceil((kept - 1) / microBatches) : 0;
 }
 
 function workerOf(graph: ModelGraph, device: Device, loss: number): Worker {
@@ -150,6 +164,17 @@ function workerOf(graph: ModelGraph, device: Device, loss: number): Worker {
     memoryBytes: memoryBytes ?? Infinity,
     reliability: steadiness * (1 - loss),
   };
+}
+
+function passShareOf(workers: readonly Worker[]): number {
+  let share = 1;
+  for (const { forwardMs, backwardMs, weightsMs } of workers) {
+    forwardMs.forEach((ms, node) => {
+      const allMs = ms + backwardMs[node];
+      if (allMs > 0) share = Math.min(share, (allMs - weightsMs[node]) / allMs);
+    });
+  }
+  return share;
 }
 
 /** Each node's share of its layer: a layer's cost goes by operations. */

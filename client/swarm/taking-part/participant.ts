@@ -154,12 +154,13 @@ export class Participant {
 
   /** What this peer holds and did, for the report. */
   async report(): Promise<
-    Pick<PeerReport, 'blocks' | 'memory' | 'ledger' | 'busyMs' | 'traffic' | 'importance'>
+    Pick<PeerReport, 'blocks' | 'memory' | 'ledger' | 'staleness' | 'busyMs' | 'traffic' | 'importance'>
   > {
     return {
       blocks: this.#held ? [blockReport(this.#held.assignment)] : [],
       memory: await this.context.compute.memory().catch(() => NO_MEMORY),
       ledger: this.ledger.counts(),
+      staleness: this.ledger.staleness(),
       busyMs: this.timeline.busyMs,
       traffic: this.#traffic.counts(),
       importance: await this.#importance(),
