@@ -22,7 +22,13 @@ export function capsOfStages(problem: Problem, partition: Partition): StageCaps[
   });
 }
 
-/** Per stage: forward passes that fit into the way from there to the loss and back, links alone. */
+/** A little more than so many passes takes no further micro-batch. */
+const TOLERANCE = 0.01;
+
+/**
+ * Per stage: forward passes that fit into the way from there to the loss and back, links alone, and one to spare. Without that one, a
+ * part that comes just too late finds a weight gradient begun, and everybody upstream waits for it.
+ */
 function aheadOf(problem: Problem, partition: Partition): number[] {
   const { stages } = partition;
   const aheads = stages.map(() => 0);
@@ -34,8 +40,8 @@ function aheadOf(problem: Problem, partition: Partition): number[] {
   for (let stage = stages.length - 1; stage >= 0; stage--) {
     restMs += wayMs[stage];
     if (!exchanges(partition, stage)) continue;
-    const passes = taskMs > 0 ? Math.ceil(restMs / taskMs) : Infinity;
-    aheads[stage] = Math.max(1, Math.min(passes, LIMITS.pipeline.aheadMax));
+    const passes = taskMs > 0 ? Math.ceil(restMs / taskMs - TOLERANCE) : Infinity;
+    aheads[stage] = Math.min(1 + passes, LIMITS.pipeline.aheadMax);
   }
   return aheads;
 }
@@ -48,7 +54,9 @@ function thereAndBackMs({ workers, links, rows }: Problem, partition: Partition,
   const { tensor } = boundaries[index];
   const ways = passagesOf(partition, index).map(({ from, to, range }) => {
     const link = workerOf(index, from) * workers.length + workerOf(index + 1, to);
-    return 2 * (links.latencyMs[link] + partBytes(rows * passageWidth(tensor, range)) * links.msPerByte[link]);
+    return (
+      2 * (links.latencyMs[link] + partBytes(rows * passageWidth(tensor, range)) * links.msPerByte[link])
+    );
   });
   return Math.max(0, ...ways);
 }
