@@ -132,6 +132,17 @@ export function keptRegisters({ steps, entries, exits }: Script): Map<number, nu
   return kept;
 }
 
+/** Registers that a micro-batch keeps while the gradients of weights are pending: what products read, and the gradients they were given. */
+export function pendingRegisters({ steps }: Script): Map<number, number> {
+  const pending = new Map<number, number>();
+  for (const { kind, inputs, output } of steps) {
+    if (!isProduct({ kind }) && kind !== 'depthwiseConv2d') continue;
+    for (const input of inputs) pending.set(input, Math.max(1, pending.get(input) ?? 0));
+    pending.set(output, (pending.get(output) ?? 0) + 1);
+  }
+  return pending;
+}
+
 function withinPasses(
   steps: readonly Step[],
   readers: ReadonlyMap<number, readonly Step[]>,

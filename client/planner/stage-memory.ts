@@ -1,6 +1,13 @@
 import { tensorOf } from '../model/graph.ts';
 import type { Crew, Crews } from './crew.ts';
-import { keptRegisters, LAYOUT_BITS, layoutBitOf, stageScript, tensorIn } from './holdings.ts';
+import {
+  keptRegisters,
+  LAYOUT_BITS,
+  layoutBitOf,
+  pendingRegisters,
+  stageScript,
+  tensorIn,
+} from './holdings.ts';
 import type { StageLayout } from './layouts.ts';
 import { nodeClass, OWNER, slotsOf, WHOLE, zeros } from './loads.ts';
 import { fixedBytes } from './memory.ts';
@@ -11,7 +18,7 @@ export interface StageMemory {
   classes: readonly number[];
   /** Parameters with gradient sums and optimizer state, and what else is there all the time. */
   heldBytes: number[];
-  /** What one micro-batch keeps. */
+  /** What one micro-batch keeps, before its backward or until its weight gradients are done. */
   keptBytes: number[];
   /** What the hungriest op has besides for a moment. */
   passingBytes: number[];
@@ -37,8 +44,12 @@ export function stageMemory(problem: Problem, layout: StageLayout): StageMemory 
   const slotOf = (register: number) => slots.of(classOf(register));
   const bytesOf = (register: number) => problem.tensorBytes[tensorIn(register) + 1];
   nodeClasses.forEach((c, i) => (memory.heldBytes[slots.of(c)] += problem.stateBytes[start + i]));
+  const pendingBytes = zeros(count);
   for (const [register, times] of keptRegisters(script))
     memory.keptBytes[slotOf(register)] += times * bytesOf(register);
+  for (const [register, times] of pendingRegisters(script))
+    pendingBytes[slotOf(register)] += times * bytesOf(register);
+  pendingBytes.forEach((bytes, slot) => (memory.keptBytes[slot] = Math.max(memory.keptBytes[slot], bytes)));
   for (const { inputs, output, kind } of script.steps) {
     const node = tensorIn(output);
     const own = zeros(count);

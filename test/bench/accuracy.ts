@@ -16,6 +16,7 @@ const configOf = (seed: number): RunConfig => ({
   partition: 'vertical',
   grid: { stages: STAGES, lanes: 1 },
   shares: 'even',
+  wire: 'float32',
   steps: STEPS,
   batch: 128,
   microBatches: 8,

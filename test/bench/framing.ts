@@ -3,7 +3,7 @@ import { findOrInstallChromium } from '../../client/cli/chromium.ts';
 import { PeerBrowser } from '../../client/cli/peer-browser.ts';
 import { table } from '../../client/cli/progress.ts';
 import type { FramingTimes } from './framing-page.ts';
-import { median } from './rooms.ts';
+import { median } from './result.ts';
 
 /**
  * What it takes to cut a part into frames and to put it together, in Chromium, against other ways of doing so, in turns. One part of 256

@@ -57,6 +57,7 @@ function received(bytes: number): void {
 const inbox = new Inbox({
   kind: 'forward',
   boundary: boundaryTo(OTHER),
+  format: 'float32',
   rows: () => ROWS,
   micros: 1,
   window: () => [0, LIMITS.run.steps],
@@ -128,7 +129,7 @@ let step = 0;
 
 async function sendParts(ms: number): Promise<void> {
   const plan = { term: { counter: 1, peer: ME }, version: 1, run: 1 } as Plan;
-  const outbox = new Outbox(transport(link!), plan, 0, new Traffic(), () => undefined);
+  const outbox = new Outbox(transport(link!), plan, 0, 'float32', new Traffic(), () => undefined);
   const boundary = boundaryTo(OTHER);
   const data = Float32Array.from({ length: ROWS * COLUMNS }, (_, i) => Math.sin(i));
   const end = performance.now() + ms;
