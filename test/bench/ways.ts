@@ -6,19 +6,12 @@ export interface Way {
   wire: string;
 }
 
-const entries: Readonly<Record<string, unknown>> = RunConfigSchema.entries;
+/** Weights are updated in step with one another: steps do not overlap yet. */
+export const SCHEDULES: readonly string[] = ['sync'];
+export const WIRES: readonly string[] = RunConfigSchema.entries.wire.options;
 
-/** The choices of a field of the configuration; the one that there is where it has no such field. */
-function choicesOf(field: keyof Way, only: string): readonly string[] {
-  const schema = entries[field] as { options?: string[]; wrapped?: { options: string[] } } | undefined;
-  return schema?.options ?? schema?.wrapped?.options ?? [only];
-}
-
-export const SCHEDULES = choicesOf('schedule', 'sync');
-export const WIRES = choicesOf('wire', 'float32');
-
-/** A configuration with the schedule and the wire format that are asked for. */
-export function withWay(config: RunConfig, way: Partial<Way>): RunConfig {
-  const known = Object.entries(way).filter(([field]) => field in entries);
-  return { ...config, ...Object.fromEntries(known) };
-}
+/** A configuration with the wire format that is asked for. */
+export const withWay = (config: RunConfig, { wire = config.wire }: Partial<Way>): RunConfig => ({
+  ...config,
+  wire: wire as RunConfig['wire'],
+});
