@@ -12,6 +12,7 @@ export interface RunChoices {
   grid?: RunConfig['grid'];
   shares?: RunConfig['shares'];
   wire?: RunConfig['wire'];
+  schedule?: NonNullable<RunConfig['schedule']>;
   steps?: number;
   batch?: number;
   microBatches?: number;
@@ -44,6 +45,7 @@ export function runConfig(choices: RunChoices = {}): RunConfig {
     grid: choices.grid ?? null,
     shares: choices.shares ?? 'measured',
     wire: choices.wire ?? 'float32',
+    ...(choices.schedule && { schedule: choices.schedule }),
     steps: choices.steps ?? 600,
     batch: choices.batch ?? 128,
     microBatches: choices.microBatches ?? 4,

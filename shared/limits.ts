@@ -133,6 +133,10 @@ export const LIMITS = {
     tensorElements: 64 * 1024 * 1024,
     /** Spans of a timeline kept, the latest: about 100 bytes each. */
     spansKept: 8_000,
+    /** Micro-batches in flight beyond S - s at stage s, for the way there and back. */
+    aheadMax: 8,
+    /** The same without a flush between steps, where each adds to how stale weights are. */
+    asyncAhead: 2,
   },
   data: {
     chunkSamples: 1000,

@@ -72,6 +72,7 @@ export class EpRunSettings extends LitElement {
       grid: this.#grid(data.grid),
       shares: data.shares as RunConfig['shares'],
       wire: data.wire as RunConfig['wire'],
+      schedule: data.schedule as NonNullable<RunConfig['schedule']>,
       steps: Number(data.steps),
       batch: Number(data.batch),
       microBatches: Number(data.microBatches),
@@ -137,6 +138,13 @@ export class EpRunSettings extends LitElement {
         On the wire
         <select name="wire">
           ${WIRES.map((wire) => html`<option>${wire}</option>`)}
+        </select>
+      </label>
+      <label>
+        Schedule
+        <select name="schedule">
+          <option value="sync">step by step</option>
+          <option value="async">overlapping</option>
         </select>
       </label>
       ${this.#number('Steps', 'steps', steps, 1, LIMITS.run.steps)}

@@ -126,10 +126,12 @@ export function devicesOf({ devices }: DeviceFile, { model, batch, microBatches 
   return devices.map(({ name: peer, gflops, modelMs, taskMs = 0, memoryMb, steadiness = 1 }) => ({
     peer,
     layerCosts: layers.map((operations) => {
-      if (gflops === undefined)
-        return { forwardMs: (modelMs! * operations) / all, backwardMs: (modelMs! * operations) / all };
-      const forwardMs = (operations * (batch / microBatches)) / (gflops * 1e6);
-      return { forwardMs, backwardMs: 2 * forwardMs };
+      const forwardMs =
+        gflops === undefined
+          ? (modelMs! * operations) / all
+          : (operations * (batch / microBatches)) / (gflops * 1e6);
+      // Each gradient takes as many operations as the forward.
+      return { forwardMs, backwardMs: 2 * forwardMs, weightsMs: forwardMs };
     }),
     taskMs,
     memoryBytes: memoryMb === undefined ? null : memoryMb * 1e6,

@@ -28,6 +28,7 @@ const FLAGS = {
   grid: { example: '--grid 2x2' },
   shares: { example: '--shares measured' },
   wire: { example: '--wire int8' },
+  schedule: { example: '--schedule async' },
   batch: { example: '--batch 128' },
   'micro-batches': { example: '--micro-batches 4' },
   optimizer: { example: '--optimizer adam' },
@@ -36,7 +37,7 @@ const FLAGS = {
 } satisfies Record<string, FlagSpec>;
 type Flag = keyof typeof FLAGS;
 
-const { task, partition, shares, wire, batch, microBatches, optimizer } = RunConfigSchema.entries;
+const { task, partition, shares, wire, batch, microBatches, optimizer, schedule } = RunConfigSchema.entries;
 const defaults = runConfig();
 
 export const PLAN_HELP = `Plans a training for devices and links that a file describes: who would hold what, and how long a step would take.
@@ -50,6 +51,7 @@ export const PLAN_HELP = `Plans a training for devices and links that a file des
   --grid G             stages x lanes, such as 2x2, or auto (auto)
   --shares S           ${shares.options.join(', ')}: slices in proportion to speed, or all alike (${defaults.shares})
   --wire W             ${wire.options.join(', ')}: numbers between devices (${defaults.wire})
+  --schedule S         ${schedule.wrapped.options.join(', ')}: steps one after the other, or overlapping (sync)
   --batch N            samples per optimizer step (${defaults.batch})
   --micro-batches M    micro-batches per step; the batch divides by it (${defaults.microBatches})
   --optimizer O        ${optimizer.entries.kind.options.join(', ')}: what it keeps takes memory (${defaults.optimizer.kind})
@@ -64,7 +66,7 @@ The file:
     "defaultLink": { "rttMs": 8, "goodput": 7500000 } }
 
   gflops               billions of operations per second; a backward takes twice a forward
-  modelMs              instead: the whole model's forward of one micro-batch; a backward takes as long
+  modelMs              instead: the whole model's forward of one micro-batch; each gradient takes as long
   taskMs               what any task costs besides (0)
   memoryMb             what its tensors may take (no bound)
   steadiness           from 0, comes and goes, to 1, steady (1)
@@ -102,6 +104,7 @@ function optionsOf(args: readonly string[]): PlanOptions {
     grid: read('grid', (value) => flagged('grid', ' ', () => readGrid(value))),
     shares: choice('shares', shares.options),
     wire: choice('wire', wire.options),
+    schedule: choice('schedule', schedule.wrapped.options),
     batch: whole('batch', batch),
     microBatches: whole('micro-batches', microBatches),
     optimizer: choice('optimizer', optimizer.entries.kind.options),

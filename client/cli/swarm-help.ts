@@ -5,7 +5,7 @@ import { runConfig } from '../defaults.ts';
 export const DEFAULT_PEERS = 4;
 export const DEFAULT_TIMEOUT_SECONDS = 3600;
 
-const { task, partition, shares, wire, ordering } = RunConfigSchema.entries;
+const { task, partition, shares, wire, ordering, schedule } = RunConfigSchema.entries;
 const optimizers = OptimizerSchema.entries;
 const defaults = runConfig();
 const INDENT = `\n${' '.repeat(23)}`;
@@ -28,6 +28,7 @@ export const SWARM_HELP = `Trains one neural network in several real browsers, w
   --wire W             ${wire.options.join(', ')}: numbers between peers in training, exact or in fewer bytes (${defaults.wire})
   --replan LIST        plans anew when these steps are reached: devices are measured again, units ordered: 100,300
   --ordering O         ${ordering.wrapped.options.join(', ')}: of units in a new plan; the last two for comparison (${ordering.wrapped.options[0]})
+  --schedule S         ${schedule.wrapped.options.join(', ')}: steps one after the other, or overlapping, on weights a step old (sync)
   --steps N            optimizer steps (${defaults.steps})
   --batch N            samples per optimizer step (${defaults.batch})
   --micro-batches M    micro-batches per step; the batch divides by it (${defaults.microBatches})

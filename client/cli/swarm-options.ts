@@ -65,6 +65,7 @@ const FLAGS = {
   wire: { example: '--wire int8' },
   replan: { example: '--replan 100,300' },
   ordering: { example: '--ordering random' },
+  schedule: { example: '--schedule async' },
   steps: { example: '--steps 600' },
   batch: { example: '--batch 128' },
   'micro-batches': { example: '--micro-batches 4' },
@@ -90,7 +91,8 @@ type Flag = keyof typeof FLAGS;
 const DAY_SECONDS = 86_400;
 const MEMORY_MB = { min: 0, max: 1e9, aboveMin: true };
 
-const { steps, batch, microBatches, seed, task, partition, shares, wire, ordering } = RunConfigSchema.entries;
+const { steps, batch, microBatches, seed, task, partition, shares, wire, ordering, schedule } =
+  RunConfigSchema.entries;
 const optimizers = OptimizerSchema.entries;
 const defaults = runConfig();
 /** Reads the command line; what is wrong with it is one line that names the flag and the remedy. */
@@ -166,6 +168,7 @@ function configOf(
     partition: choice('partition', partition.options),
     shares: choice('shares', shares.options),
     wire: choice('wire', wire.options),
+    schedule: choice('schedule', schedule.wrapped.options),
   };
   const gridGiven = textOf('grid');
   const grid = gridGiven === undefined ? null : flagged('grid', ' ', () => readGrid(gridGiven));

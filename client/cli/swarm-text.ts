@@ -139,7 +139,7 @@ export interface Relayed {
 
 /** What came of the run. */
 export function summaryText(report: Report, relayed: Relayed, left: readonly string[]): string[] {
-  const { final, config, throughput, wire, steps, micro_batches: micro } = report;
+  const { final, config, throughput, wire, steps, staleness, micro_batches: micro } = report;
   const emulated = config.emulated ? ` (${EMULATED})` : '';
   const tookMs = steps.at(-1)?.t_ms ?? 0;
   const stopped = final.stopped_early ? ', stopped early' : '';
@@ -156,6 +156,9 @@ export function summaryText(report: Report, relayed: Relayed, left: readonly str
         `${rate(throughput.samples_per_second)}${emulated}` +
         (lost > 0
           ? `; ${grouped(micro.partial)} micro-batches partial, ${grouped(micro.skipped)} skipped`
+          : '') +
+        (staleness.max > 0
+          ? `; weights ${figure(staleness.mean)} updates old in mean, ${staleness.max} at most`
           : ''),
     ],
     ['Peer to peer', `${bytes(wire.bytes_sent)} in ${grouped(wire.messages_sent)} messages`],

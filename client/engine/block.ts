@@ -10,6 +10,7 @@ import type {
   MemoryUse,
   StepResult,
   StepTask,
+  WeightsTask,
 } from '../ports/compute.ts';
 import { planBlock } from './block-plan.ts';
 import { assertCount, assertFinite, assertLength } from './checks.ts';
@@ -44,6 +45,11 @@ export class Block {
   private readonly passes: Passes;
   private readonly head: LossHead | null;
   private readonly scores: Scores;
+  /** Steps since it was made: the version of the weights. */
+  private version = 0;
+  /** How many older versions forwards may ask for. */
+  private keeps = 0;
+  private mostOlderBytes = 0;
   /** Why the gradient sums, or for good the weights, cannot be trusted. */
   private spoiled: { reason: string; forGood: boolean } | null = null;
 
@@ -71,33 +77,42 @@ export class Block {
 
   forward(task: ForwardTask): ForwardResult {
     this.refuseSpoiled(true);
-    const { segment, micro, rows, step, training } = task;
+    const { segment, micro, rows, step, training, age = 0 } = task;
     const flights = training ? this.training : this.evaluating;
+    const known = flights.get(micro, ({ pass }) => pass.step === step);
     // An evaluation that was cut short may begin anew.
-    const found = training || !this.order.isFirst(segment) ? flights.get(micro) : undefined;
+    const found = training || !this.order.isFirst(segment) ? known : undefined;
     const where = this.at(micro);
     this.order.assertForward(segment, found?.passesRun ?? 0, where);
     checkForward(this.spec, task, where);
+    assertCount(age, 0, `The age of the weights for ${where}`);
+    if (age > this.keeps)
+      throw new Error(`Forward of ${where} came for weights of ${age} steps ago, which are not kept.`);
     if (found && found.pass.rows !== rows)
       throw new Error(`Forward of ${where} came with ${rows} rows after ${found.pass.rows}.`);
     return this.run(() => {
-      const pass = { rows, step, training, firstSample: micro * this.spec.rows };
+      const version = this.version - age;
+      const pass = { rows, step, training, firstSample: micro * this.spec.rows, version };
       const flight = found ?? new Flight(pass, task.measure ?? false);
       const draft = new Flight(flight.pass, flight.measure);
       const result = this.passes.forward(flight, draft, flights, task);
       if (result.output) assertFinite(result.output, `Output of ${where}`);
       this.passes.keep(flight, draft, segment);
       flight.passesRun++;
-      flights.put(micro, flight);
-      if (this.order.isOver(flight.passesRun, training)) flights.remove(micro);
+      if (known && known !== flight) flights.remove(known);
+      if (!found) flights.add(micro, flight);
+      if (this.order.isOver(flight.passesRun, training)) flights.remove(flight);
       return result;
     });
   }
 
-  backward({ segment, micro, gradient }: BackwardTask): BackwardResult {
+  backward(task: BackwardTask): BackwardResult {
     this.refuseSpoiled(false);
+    const { segment, micro, gradient } = task;
     const where = this.at(micro);
-    const found = this.training.get(micro);
+    const found =
+      this.training.get(micro, ({ passesRun }) => !this.order.isOver(passesRun, true)) ??
+      this.training.get(micro);
     this.order.assertBackward(segment, found?.passesRun ?? 0, where);
     const flight = found!;
     const { output } = this.spec.segments[segment];
@@ -109,28 +124,55 @@ export class Block {
     }
     return this.run(() => {
       this.spoiled = { reason: `Backward of ${where} failed: abandon the step.`, forGood: false };
-      const result = this.passes.backward(flight, segment, gradient);
+      const result = this.passes.backward(flight, task);
       flight.passesRun++;
-      if (this.order.isOver(flight.passesRun, true)) this.training.remove(micro);
+      if (task.defer) this.training.note([]);
+      this.end(flight);
       if (result) assertFinite(result, `Input gradient of ${where}`);
       this.spoiled = null;
       return result ? { gradient: result } : {};
     });
   }
 
-  step({ counted, learningRate }: StepTask): StepResult {
+  /** Adds what a backward deferred to the gradient sums. */
+  weights({ segment, micro }: WeightsTask): void {
+    this.refuseSpoiled(false);
+    const where = this.at(micro);
+    const flight = this.training.get(micro, ({ pending }) => pending.has(segment));
+    if (!flight) throw new Error(`No weight gradients of segment ${segment} of ${where} are pending.`);
+    this.run(() => {
+      this.spoiled = { reason: `Weight gradients of ${where} failed: abandon the step.`, forGood: false };
+      this.passes.weights(flight, segment);
+      this.end(flight);
+      this.spoiled = null;
+    });
+  }
+
+  step(task: StepTask): StepResult {
+    const { counted, learningRate, keeps = 0 } = task;
+    const step = task.step ?? null;
     assertCount(counted, 0, 'The number of micro-batches counted in a step');
+    assertCount(keeps, 0, 'The number of versions kept');
     if (!Number.isFinite(learningRate)) throw new Error(`The learning rate ${learningRate} is not a number.`);
     this.refuseSpoiled(false);
+    const pending = this.training.pendingOf(step).at(0);
+    if (pending !== undefined)
+      throw new Error(`The step came before the weight gradients of ${this.at(pending)} were summed.`);
     return this.run(() => {
-      const metrics = this.head?.read();
+      const metrics = this.head?.read(step);
       if (metrics && !Number.isFinite(metrics.lossSum)) {
         throw new Error(
           `The loss after layer ${this.lastLayer} is not finite (${metrics.lossSum}); the step was not applied.`,
         );
       }
+      const isUsed = this.training.all.some((flight) => this.needs(flight, this.version));
+      for (const { parameters } of keeps > 0 || isUsed ? this.layers : [])
+        for (const parameter of parameters) parameter.keepAs(this.version);
       if (counted > 0) this.update(learningRate, 1 / counted);
-      this.forgetStep();
+      this.version++;
+      this.keeps = keeps;
+      this.forgetVersions();
+      this.forgetStep(step);
       return metrics ? { metrics } : {};
     });
   }
@@ -148,7 +190,9 @@ export class Block {
     this.run(() => {
       this.training.forget();
       this.evaluating.forget();
-      this.forgetStep();
+      this.keeps = 0;
+      this.forgetVersions();
+      this.forgetStep(null);
     });
   }
 
@@ -174,7 +218,7 @@ export class Block {
       bytes,
       peakBytes,
       accounted: {
-        parametersBytes: sum((parameter) => parameter.bytes),
+        parametersBytes: sum((parameter) => parameter.bytes) + this.mostOlderBytes,
         gradientsBytes: sum((parameter) => (parameter.trainable ? parameter.bytes : 0)),
         optimizerBytes: sum((parameter) => parameter.stateBytes),
         activationsBytes: Math.max(this.training.mostBytes, this.evaluating.mostBytes),
@@ -235,8 +279,32 @@ export class Block {
     this.spoiled = null;
   }
 
-  private forgetStep(): void {
-    this.head?.forget();
+  /** A flight ends with its last backward, or with the last of what was deferred. */
+  private end(flight: Flight): void {
+    if (!this.order.isOver(flight.passesRun, true)) return;
+    if (flight.pending.size === 0) this.training.remove(flight);
+    this.forgetVersions();
+  }
+
+  /** Weights are read until the last backward; what is pending needs none. */
+  private needs({ pass, passesRun }: Flight, version: number): boolean {
+    return pass.version === version && !this.order.isOver(passesRun, true);
+  }
+
+  private forgetVersions(): void {
+    let oldest = this.version - this.keeps;
+    for (const flight of this.training.all)
+      if (this.needs(flight, flight.pass.version)) oldest = Math.min(oldest, flight.pass.version);
+    let bytes = 0;
+    for (const parameter of this.layers.flatMap(({ parameters }) => parameters)) {
+      parameter.forgetBefore(oldest);
+      bytes += parameter.olderCount * parameter.bytes;
+    }
+    this.mostOlderBytes = Math.max(this.mostOlderBytes, bytes);
+  }
+
+  private forgetStep(step: number | null): void {
+    this.head?.forget(step);
     for (const layer of this.layers) for (const parameter of layer.parameters) parameter.forgetSums();
   }
 }

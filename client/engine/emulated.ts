@@ -3,8 +3,8 @@ import type * as port from '../ports/compute.ts';
 import { Queue } from './queue.ts';
 
 /**
- * A device of a given speed on top of a faster one: forward and backward of a segment take `emulatedMs` times its
- * share of the model each, for a micro-batch of the block's rows. Real time counts towards it. Evaluation runs
+ * A device of a given speed on top of a faster one: forward, input gradient and weight gradient of a segment take `emulatedMs` times
+ * its share of the model each, for a micro-batch of the block's rows. Real time counts towards it. Evaluation runs
  * at the device's own speed: nothing is measured by it.
  */
 export class EmulatedCompute implements port.Compute {
@@ -15,7 +15,7 @@ export class EmulatedCompute implements port.Compute {
   private block: Pick<port.BlockSpec, 'segments' | 'rows'> | null = null;
   private readonly rowsOf = new Map<number, number>();
 
-  /** `emulatedMs`: milliseconds for the whole model's forward of one micro-batch; the backward is given as much. */
+  /** `emulatedMs`: milliseconds for the whole model's forward of one micro-batch; each gradient is given as much. */
   constructor(inner: port.Compute, emulatedMs: number, clock: Clock) {
     this.inner = inner;
     this.emulatedMs = emulatedMs;
@@ -30,7 +30,7 @@ export class EmulatedCompute implements port.Compute {
   profile(blocks: port.BlockSpec[]): Promise<port.BlockCost[]> {
     const costs = blocks.map(({ segments }) => {
       const ms = this.emulatedMs * segments.reduce((sum, { share }) => sum + share, 0);
-      return { forwardMs: ms, backwardMs: ms };
+      return { forwardMs: ms, backwardMs: 2 * ms, weightsMs: ms };
     });
     return this.queue.add(() => costs);
   }
@@ -55,16 +55,20 @@ export class EmulatedCompute implements port.Compute {
 
   backward(task: port.BackwardTask): Promise<port.BackwardResult> {
     return this.queue.add(() => {
-      const rows = this.rowsOf.get(task.micro) ?? 0;
-      return this.atLeast(this.durationOf(task.segment, rows), () => this.inner.backward(task));
+      const ms = this.durationOf(task.segment, this.rowsOf.get(task.micro) ?? 0);
+      return this.atLeast(task.defer ? ms : 2 * ms, () => this.inner.backward(task));
+    });
+  }
+
+  weights(task: port.WeightsTask): Promise<void> {
+    return this.queue.add(() => {
+      const ms = this.durationOf(task.segment, this.rowsOf.get(task.micro) ?? 0);
+      return this.atLeast(ms, () => this.inner.weights(task));
     });
   }
 
   step(task: port.StepTask): Promise<port.StepResult> {
-    return this.queue.add(() => {
-      this.rowsOf.clear();
-      return this.inner.step(task);
-    });
+    return this.queue.add(() => this.inner.step(task));
   }
 
   abandon(): Promise<void> {

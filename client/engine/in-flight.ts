@@ -1,5 +1,11 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
-import type { Pass } from './ops/index.ts';
+import type { Pass, WeightWork } from './ops/index.ts';
+
+/** What the parameters of an op are still to learn from a micro-batch. */
+export interface PendingWork extends WeightWork {
+  /** Registers that it reads. */
+  registers: readonly number[];
+}
 
 /** What one micro-batch leaves behind between its passes. */
 export class Flight {
@@ -9,8 +15,12 @@ export class Flight {
   readonly gradients = new Map<number, Tensor2D>();
   /** By op: what its forward put aside. */
   readonly extras = new Map<string, readonly Tensor2D[]>();
+  /** By segment: what its backward deferred. */
+  readonly pending = new Map<number, PendingWork[]>();
   /** How many of its passes have run. */
   passesRun = 0;
+  /** Registers that only pending work reads. */
+  private readonly overdue = new Set<number>();
 
   constructor(
     readonly pass: Pass,
@@ -18,7 +28,13 @@ export class Flight {
   ) {}
 
   get tensors(): Tensor2D[] {
-    return [...this.registers.values(), ...this.gradients.values(), ...[...this.extras.values()].flat()];
+    const pending = [...this.pending.values()].flat().flatMap(({ tensors }) => tensors);
+    return [
+      ...this.registers.values(),
+      ...this.gradients.values(),
+      ...[...this.extras.values()].flat(),
+      ...pending,
+    ];
   }
 
   /** What a pass of its own has made. */
@@ -28,10 +44,25 @@ export class Flight {
     for (const [op, tensors] of extras) this.extras.set(op, tensors);
   }
 
-  /** Lets go of a register's numbers. */
+  /** Lets go of a register's numbers, at once or when the work that reads them is done. */
   drop(register: number): void {
+    if (this.isPending(register)) {
+      this.overdue.add(register);
+      return;
+    }
     this.registers.get(register)?.dispose();
     this.registers.delete(register);
+  }
+
+  /** The pending work of a segment is done. */
+  settle(segment: number): void {
+    for (const { tensors } of this.pending.get(segment) ?? []) tensors.forEach((tensor) => tensor.dispose());
+    this.pending.delete(segment);
+    for (const register of this.overdue) {
+      if (this.isPending(register)) continue;
+      this.overdue.delete(register);
+      this.drop(register);
+    }
   }
 
   dispose(): void {
@@ -39,22 +70,41 @@ export class Flight {
     this.registers.clear();
     this.gradients.clear();
     this.extras.clear();
+    this.pending.clear();
+  }
+
+  private isPending(register: number): boolean {
+    return [...this.pending.values()].some((works) =>
+      works.some(({ registers }) => registers.includes(register)),
+    );
   }
 }
 
-/** The micro-batches between their first and last pass, and the most bytes that they held at once. */
+/** The micro-batches between their first pass and their last work, and the most bytes that they held at once. */
 export class InFlight {
   mostBytes = 0;
-  private readonly flights = new Map<number, Flight>();
+  /** In the order in which they began. */
+  private flights: { micro: number; flight: Flight }[] = [];
 
-  get(micro: number): Flight | undefined {
-    return this.flights.get(micro);
+  /** The oldest one under this number that fits. */
+  get(micro: number, fits: (flight: Flight) => boolean = () => true): Flight | undefined {
+    return this.flights.find((known) => known.micro === micro && fits(known.flight))?.flight;
   }
 
-  /** What flew under this number before, goes. */
-  put(micro: number, flight: Flight): void {
-    if (this.flights.get(micro) !== flight) this.remove(micro);
-    this.flights.set(micro, flight);
+  add(micro: number, flight: Flight): void {
+    this.flights.push({ micro, flight });
+  }
+
+  /** Every one that there is. */
+  get all(): Flight[] {
+    return this.flights.map(({ flight }) => flight);
+  }
+
+  /** The numbers of those with pending work of a step; null: of any. */
+  pendingOf(step: number | null): number[] {
+    return this.flights
+      .filter(({ flight }) => flight.pending.size > 0 && (step === null || flight.pass.step === step))
+      .map(({ micro }) => micro);
   }
 
   /** `passing`: tensors that exist besides at this moment. */
@@ -70,17 +120,17 @@ export class InFlight {
     this.mostBytes = Math.max(this.mostBytes, bytes);
   }
 
-  remove(micro: number): void {
-    this.flights.get(micro)?.dispose();
-    this.flights.delete(micro);
+  remove(flight: Flight): void {
+    flight.dispose();
+    this.flights = this.flights.filter((known) => known.flight !== flight);
   }
 
   get tensors(): Tensor2D[] {
-    return [...this.flights.values()].flatMap((flight) => flight.tensors);
+    return this.flights.flatMap(({ flight }) => flight.tensors);
   }
 
   forget(): void {
-    for (const flight of this.flights.values()) flight.dispose();
-    this.flights.clear();
+    for (const { flight } of this.flights) flight.dispose();
+    this.flights = [];
   }
 }

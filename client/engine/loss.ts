@@ -8,20 +8,20 @@ import type { Kernels } from './kernels/index.ts';
  */
 export class LossHead {
   private readonly kernels: Kernels;
-  /** [1, 2]: (sum of losses, correct) since the last `take`. */
-  private sums: Tensor2D | null = null;
-  private samples = 0;
+  /** By step: [1, 2] (sum of losses, correct), and of how many samples. */
+  private readonly steps = new Map<number, { sums: Tensor2D; samples: number }>();
 
   constructor(kernels: Kernels) {
     this.kernels = kernels;
   }
 
   /** dLoss/dLogits of the micro-batch's mean loss, [rows, classes]; adds to the step's metrics. */
-  train(logits: Tensor2D, labels: Uint8Array): Tensor2D {
+  train(logits: Tensor2D, labels: Uint8Array, step: number): Tensor2D {
     return this.withRows(logits, labels, (perRow, truth) => {
       const gradient = this.kernels.softmaxGradient(logits, truth, perRow);
-      this.sums = this.kernels.addColumnSums(this.sums, perRow);
-      this.samples += labels.length;
+      const known = this.steps.get(step);
+      const sums = this.kernels.addColumnSums(known?.sums ?? null, perRow);
+      this.steps.set(step, { sums, samples: (known?.samples ?? 0) + labels.length });
       return gradient;
     });
   }
@@ -36,18 +36,31 @@ export class LossHead {
   }
 
   get tensors(): Tensor2D[] {
-    return this.sums ? [this.sums] : [];
+    return [...this.steps.values()].map(({ sums }) => sums);
   }
 
-  /** The metrics since the last `forget`. */
-  read(): Metrics {
-    return this.sums ? readMetrics(this.sums, this.samples) : { lossSum: 0, correct: 0, samples: 0 };
+  /** The metrics of a step; null: of all since they were forgotten. */
+  read(step: number | null): Metrics {
+    const total = { lossSum: 0, correct: 0, samples: 0 };
+    for (const key of this.keysOf(step)) {
+      const { sums, samples } = this.steps.get(key)!;
+      const { lossSum, correct } = readMetrics(sums, samples);
+      total.lossSum += lossSum;
+      total.correct += correct;
+      total.samples += samples;
+    }
+    return total;
   }
 
-  forget(): void {
-    this.sums?.dispose();
-    this.sums = null;
-    this.samples = 0;
+  forget(step: number | null): void {
+    for (const key of this.keysOf(step)) {
+      this.steps.get(key)!.sums.dispose();
+      this.steps.delete(key);
+    }
+  }
+
+  private keysOf(step: number | null): number[] {
+    return [...this.steps.keys()].filter((key) => step === null || key === step);
   }
 
   private withRows<T>(

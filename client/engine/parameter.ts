@@ -16,6 +16,8 @@ export class Parameter {
   readonly sums: (Tensor2D | null)[];
   /** What the value is after the next step, where no optimizer decides that. */
   next: Tensor2D | null = null;
+  /** By version: the tiles of those that are still used. */
+  private readonly older = new Map<number, Tensor2D[]>();
   private readonly optimizer: Optimizer;
   private readonly slots: Slot[];
   private readonly piece: Pick<NamedArray, 'shape' | 'entries'>;
@@ -58,6 +60,30 @@ export class Parameter {
     return this.slots[0].value;
   }
 
+  /** The tiles as they were in an older version, where that is kept; otherwise as they are. */
+  tilesOf(version: number): Tensor2D[] {
+    return this.older.get(version) ?? this.tiles;
+  }
+
+  /** The tiles as they are outlive the updates to come, until `forgetBefore`. */
+  keepAs(version: number): void {
+    if (this.trainable) this.older.set(version, this.tiles);
+  }
+
+  forgetBefore(version: number): void {
+    for (const [known, tiles] of this.older) {
+      if (known >= version) continue;
+      this.older.delete(known);
+      // A tile that has not learned since is in newer versions, too.
+      for (const tile of tiles) if (!this.tiles.includes(tile) && !this.isKept(tile)) tile.dispose();
+    }
+  }
+
+  /** Versions that are here besides the newest. */
+  get olderCount(): number {
+    return this.older.size;
+  }
+
   get stateBytes(): number {
     return this.optimizer.state.length * this.bytes;
   }
@@ -65,7 +91,9 @@ export class Parameter {
   /** Everything that this parameter holds on the device. */
   get tensors(): Tensor2D[] {
     const slots = this.slots.flatMap((slot) => [slot.value, ...slot.state]);
-    return [...slots, ...this.sums, this.next].filter((tensor) => tensor !== null);
+    return [...slots, ...[...this.older.values()].flat(), ...this.sums, this.next].filter(
+      (tensor) => tensor !== null,
+    );
   }
 
   /** Applies the gradient sums and forgets them; a tile without one stays as it is. */
@@ -79,6 +107,8 @@ export class Parameter {
       const sum = this.sums[i];
       if (!sum) return;
       this.sums[i] = null;
+      // Optimizers use the array up.
+      if (this.isKept(slot.value)) slot.value = context.kernels.copy(slot.value);
       this.optimizer.update(slot, sum, context);
     });
   }
@@ -101,6 +131,10 @@ export class Parameter {
         this.slots.map((slot) => slot.state[i]),
       ),
     );
+  }
+
+  private isKept(tile: Tensor2D): boolean {
+    return [...this.older.values()].some((tiles) => tiles.includes(tile));
   }
 
   private join(name: string, tiles: readonly Tensor2D[]): NamedArray {

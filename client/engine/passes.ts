@@ -1,5 +1,5 @@
 import { tensor2d, type Tensor2D } from '@tensorflow/tfjs-core';
-import type { BlockSpec, ForwardResult, ForwardTask } from '../ports/compute.ts';
+import type { BackwardTask, BlockSpec, ForwardResult, ForwardTask } from '../ports/compute.ts';
 import { endsModel, type BlockPlan } from './block-plan.ts';
 import type { HeldOp } from './held-op.ts';
 import type { Flight, InFlight } from './in-flight.ts';
@@ -8,6 +8,7 @@ import type { Kernels } from './kernels/index.ts';
 import type { LossHead } from './loss.ts';
 import { matrixOf, registerWidth } from './matrix.ts';
 import { Normaliser } from './normaliser.ts';
+import type { Kept } from './ops/op.ts';
 import { addGradients } from './ops/unitwise.ts';
 import type { Scores } from './scores.ts';
 
@@ -68,12 +69,19 @@ export class Passes {
   }
 
   /** The gradient of the segment's input register; null where none is wanted. */
-  backward(flight: Flight, segment: number, gradient: Float32Array | undefined): Float32Array | null {
+  backward(flight: Flight, { segment, gradient, defer = false }: BackwardTask): Float32Array | null {
     const { output, input } = this.context.spec.segments[segment];
+    if (defer) flight.pending.set(segment, []);
     if (output !== null && gradient)
       this.addGradient(flight, output, this.matrix(output, flight.pass.rows, gradient));
     for (let i = this.context.ops[segment].length - 1; i >= 0; i--) this.backOver(flight, segment, i);
     return input !== null && !this.isSamples(input) ? this.takeGradient(flight, input) : null;
+  }
+
+  /** What the backward of a segment deferred. */
+  weights(flight: Flight, segment: number): void {
+    for (const { add } of flight.pending.get(segment) ?? []) add();
+    flight.settle(segment);
   }
 
   /** What leaves a segment: the numbers of its output register, or at the head the loss. */
@@ -85,7 +93,7 @@ export class Passes {
     const register = ops[segment][ops[segment].length - 1].output;
     const logits = registerOf(flight, draft, register);
     if (!flight.pass.training) return { metrics: head.evaluate(logits, labels) };
-    this.addGradient(draft, register, head.train(logits, labels));
+    this.addGradient(draft, register, head.train(logits, labels, flight.pass.step));
     return {};
   }
 
@@ -109,15 +117,26 @@ export class Passes {
       this.context.scores.add(output, flight.registers.get(output)!, gradient, flight.pass.rows);
     const key = `${segment}/${i}`;
     const frees = this.keepingOf(flight.measure).frees[segment][i];
-    const kept = {
+    const pending = flight.pending.get(segment);
+    const spent: Tensor2D[] = [];
+    const kept: Kept = {
       inputs: inputs.map((register) => (running.keeps.input ? flight.registers.get(register)! : null)),
       output: running.keeps.output ? flight.registers.get(output)! : null,
       extras: flight.extras.get(key) ?? [],
       release: () => frees.forEach((register) => flight.drop(register)),
+      learn: (work) => {
+        if (pending) {
+          pending.push({ ...work, registers: work.readsInputs ? inputs : [] });
+        } else {
+          work.add();
+          spent.push(...work.tensors);
+        }
+      },
     };
     flight.extras.delete(key);
     const wanted = inputs.some((register) => !this.isSamples(register));
     const results = running.backward(kept, gradient, wanted, flight.pass);
+    spent.forEach((tensor) => tensor.dispose());
     results.forEach((result, k) => {
       if (!result) return;
       if (this.isSamples(inputs[k])) result.dispose();

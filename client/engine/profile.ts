@@ -26,17 +26,19 @@ export function profileBlocks(kernels: Kernels, blocks: readonly BlockSpec[], cl
 function profileBlock(kernels: Kernels, spec: BlockSpec, clock: Clock, budgetMs: number): BlockCost {
   const block = new Block(kernels, spec, startingPoint(spec, []));
   try {
-    const forwards: number[] = [];
-    const backwards: number[] = [];
+    const passes: BlockCost[] = [];
     const startMs = clock.now();
     // The first pass compiles shaders and does not count.
     for (let pass = 0; pass <= PASSES; pass++) {
-      const { forwardMs, backwardMs } = passThrough(block, spec, clock);
-      if (pass > 0) forwards.push(forwardMs);
-      if (pass > 0) backwards.push(backwardMs);
+      const cost = passThrough(block, spec, clock);
+      if (pass > 0) passes.push(cost);
       if (pass > 1 && clock.now() - startMs > budgetMs) break;
     }
-    return { forwardMs: median(forwards), backwardMs: median(backwards) };
+    return {
+      forwardMs: median(passes.map(({ forwardMs }) => forwardMs)),
+      backwardMs: median(passes.map(({ backwardMs }) => backwardMs)),
+      weightsMs: median(passes.map(({ weightsMs }) => weightsMs)),
+    };
   } finally {
     block.dispose();
   }
@@ -57,13 +59,15 @@ function passThrough(block: Block, spec: BlockSpec, clock: Clock): BlockCost {
   for (const segment of busy.toReversed()) {
     const { output } = segments[segment];
     const gradient = output === null ? undefined : waves(rows * registerWidth(registers[output]));
-    block.backward({ segment, micro: 0, ...(gradient && { gradient }) });
+    block.backward({ segment, micro: 0, defer: true, ...(gradient && { gradient }) });
   }
+  const weightsStartMs = clock.now();
+  for (const segment of busy) block.weights({ segment, micro: 0 });
   // Gradient sums stay on the device: reading one array of them waits until they are there.
   block.settle();
-  const backwardMs = clock.now() - turnMs;
+  const endMs = clock.now();
   block.abandon();
-  return { forwardMs, backwardMs };
+  return { forwardMs, backwardMs: endMs - turnMs, weightsMs: endMs - weightsStartMs };
 }
 
 /** Between -1 and 1; not random, so that every device times the same work. */

@@ -79,6 +79,10 @@ export class TfCompute implements port.Compute {
     return this.run(() => this.held.backward(task));
   }
 
+  weights(task: port.WeightsTask): Promise<void> {
+    return this.run(() => this.held.weights(task));
+  }
+
   step(task: port.StepTask): Promise<port.StepResult> {
     return this.run(() => this.held.step(task));
   }

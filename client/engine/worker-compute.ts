@@ -65,6 +65,10 @@ export class WorkerCompute implements port.Compute {
     return this.call('backward', [task], task.gradient);
   }
 
+  weights(task: port.WeightsTask): Promise<void> {
+    return this.call('weights', [task]);
+  }
+
   step(task: port.StepTask): Promise<port.StepResult> {
     return this.call('step', [task]);
   }

@@ -65,9 +65,22 @@ export type Settled = 'slices' | 'copies' | 'owner';
 export const settledAs = (split: Split): Settled =>
   split === 'copies' || split === 'owner' ? split : 'slices';
 
-/** The last units are the classes: what comes after their last product belongs to the loss, which has one owner. */
-export const isAfterLastProduct = (graph: ModelGraph, { kind, output }: Node): boolean =>
-  kind !== 'linear' && output.space === graph.nodes[graph.nodes.length - 1].output.space;
+/**
+ * The last units are the classes: what comes after their last product belongs to the loss, which has one owner. A product that ends the
+ * model is the owner's, too, and so is what reads a whole tensor for it alone.
+ */
+export const belongsToLoss = (graph: ModelGraph, node: Node): boolean =>
+  (node.kind !== 'linear' && node.output.space === graph.nodes[graph.nodes.length - 1].output.space) ||
+  (node.kind === 'across' && isForLastProduct(graph, node));
+
+function isForLastProduct(graph: ModelGraph, { index }: Node): boolean {
+  const last = graph.nodes[graph.nodes.length - 1];
+  return graph.nodes
+    .filter(({ inputs }) => inputs.includes(index))
+    .every((reader) =>
+      reader.kind === 'linear' ? reader === last : reader !== last && isForLastProduct(graph, reader),
+    );
+}
 
 /** How a node that is no product follows from how its inputs lie. */
 export function splitOf(node: Node, from: readonly Settled[], isAtLoss: boolean): Split {
@@ -96,7 +109,7 @@ export function splitsFor(
     return settledAs(splits[tensor - start]);
   };
   for (const node of graph.nodes.slice(start, end)) {
-    const isAtLoss = end === graph.nodes.length && isAfterLastProduct(graph, node);
+    const isAtLoss = end === graph.nodes.length && belongsToLoss(graph, node);
     splits.push(
       node.kind === 'linear' ? linear(node.index) : splitOf(node, node.inputs.map(settled), isAtLoss),
     );

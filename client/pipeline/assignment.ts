@@ -2,14 +2,14 @@ import { hashText } from '../../shared/counter-random.ts';
 import type { PeerId } from '../../shared/ids.ts';
 import type { UnitRange } from '../../shared/model.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
-import type { Plan } from '../../shared/schema/plan.ts';
+import type { Plan, StageCaps } from '../../shared/schema/plan.ts';
 import type { Task } from '../data/tasks.ts';
 import { modelGraph, type TensorShape } from '../model/graph.ts';
 import { passagesOf, programOf } from '../partition/exchange.ts';
 import { partitionOf, type Partition } from '../partition/partition.ts';
 import { headOf } from '../partition/stages.ts';
 import type { BlockSpec } from '../ports/compute.ts';
-import { inFlightMax } from './schedule.ts';
+import { capsOf } from './schedule.ts';
 
 /** One lane on the other side of a boundary: whom parts go to, or from whom they come. */
 export interface LaneEnd {
@@ -37,6 +37,8 @@ export interface SegmentView {
   takesSamples: boolean;
   /** True where it ends in the loss. */
   endsModel: boolean;
+  /** True where somebody waits for the gradient of its input, and there are weights whose gradients can wait meanwhile. */
+  defers: boolean;
   /** Towards the inputs; null where nothing comes in from there. */
   before: BoundaryView | null;
   /** Towards the loss; null where nothing leaves. */
@@ -51,8 +53,8 @@ export interface Assignment {
   block: BlockSpec;
   /** The segments in which this lane has something to do, in order. */
   segments: SegmentView[];
-  /** Micro-batches that may be in flight here. */
-  inFlightMax: number;
+  /** Micro-batches that may be under way here. */
+  caps: StageCaps;
 }
 
 /** Names a plan in frame headers, so that frames of another coordinator's plan with equal numbers are fenced too. */
@@ -90,6 +92,7 @@ export function assignmentOf(
       index: i,
       takesSamples,
       endsModel: isHead && index === partition.segments.length - 1,
+      defers: !takesSamples && input !== null && ops.some(({ parameters }) => parameters.length > 0),
       before: takesSamples || input === null ? null : viewBefore(partition, index - 1, lane, held(input)),
       after: output === null ? null : viewAfter(partition, index, lane, held(output)),
     };
@@ -109,7 +112,7 @@ export function assignmentOf(
       rows: config.batch / config.microBatches,
     },
     segments: views.filter((view) => view !== null),
-    inFlightMax: inFlightMax(partition, stage, config.microBatches),
+    caps: plan.caps?.[stage] ?? capsOf(partition, stage, config),
   };
 }
 
@@ -136,6 +139,9 @@ function viewAfter(partition: Partition, index: number, lane: number, held: Unit
 export function planComplaint(plan: Plan, config: RunConfig): string | null {
   if (plan.startStep > plan.endStep || plan.endStep > config.steps)
     return 'it starts or ends after the last step';
+  if (plan.caps && plan.caps.length !== plan.stages.length) return 'it does not bound each of its stages';
+  if (plan.caps?.some(({ inFlight, kept }) => inFlight > kept))
+    return 'micro-batches would wait for a gradient that are not kept';
   try {
     const { graph } = partitionOfPlan(plan, config);
     for (const { space, units } of plan.orders) {

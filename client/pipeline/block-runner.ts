@@ -8,24 +8,22 @@ import type { Clock } from '../ports/clock.ts';
 import type { Compute, Metrics } from '../ports/compute.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { Loader } from '../data/loader.ts';
-import { planTag, type Assignment, type BoundaryView, type LaneEnd, type SegmentView } from './assignment.ts';
+import { planTag, type Assignment } from './assignment.ts';
 import { Feed } from './feed.ts';
-import { Inbox } from './inbox.ts';
+import { Junctions, type Item, type PartOnTheWay } from './junctions.ts';
 import type { Ledger } from './ledger.ts';
-import { Outbox } from './outbox.ts';
-import { nextTask, type BlockTask } from './schedule.ts';
+import {
+  ageOf,
+  nextTask,
+  note,
+  olderVersionsAfter,
+  stalenessOf,
+  stepsAhead,
+  type BlockTask,
+  type Counts,
+} from './schedule.ts';
 import type { Timeline } from './timeline.ts';
 import type { Traffic } from './traffic.ts';
-
-/** A part on its way, as fault injection sees it: `from` and `to` are lanes in the direction that it goes. */
-export interface PartOnTheWay {
-  kind: 'forward' | 'backward';
-  boundary: number;
-  step: number;
-  micro: number;
-  from: PeerId;
-  to: PeerId;
-}
 
 export interface RunnerContext {
   plan: Plan;
@@ -50,28 +48,19 @@ export interface RunnerContext {
   onFailure(error: Error): void;
 }
 
-type Way = 'forward' | 'backward';
-
-/** A segment at work: where its inputs and gradients arrive. */
-interface Lane {
-  view: SegmentView;
-  /** Null where nothing comes from before. */
-  forward: Inbox | null;
-  /** Null where nothing comes back. */
-  backward: Inbox | null;
-}
-
-/** Trains one block under one plan: takes parts as they come, computes, passes parts on. Work is driven by arrivals. */
+/**
+ * Trains one block under one plan: takes parts as they come, computes, passes parts on. Work is driven by arrivals. Micro-batches are
+ * counted on from the plan's first step; `Item` says which step's they are.
+ */
 export class BlockRunner {
-  readonly #lanes: Lane[];
-  readonly #outbox: Outbox;
+  readonly #junctions: Junctions;
+  readonly #counts: Counts;
   readonly #tag: number;
+  readonly #isSync: boolean;
   #samples: Feed<Uint8Array> | null = null;
   #labels: Feed<Uint8Array> | null = null;
   #step: number;
-  #forwards: number[];
-  #backwards: number[];
-  /** Micro-batches of this step of which a part was missing somewhere here. */
+  /** Micro-batches under way of which a part was missing somewhere here. */
   readonly #partial = new Set<number>();
   #begun = false;
   #stopped = false;
@@ -80,25 +69,25 @@ export class BlockRunner {
   #idleSinceMs: number | null = null;
 
   constructor(private readonly context: RunnerContext) {
-    const { plan, config, assignment, transport, traffic } = context;
+    const { plan, config, assignment } = context;
+    const { caps, segments } = assignment;
+    const { microBatches } = config;
     this.#step = plan.startStep;
     this.#tag = planTag(plan);
-    this.#outbox = new Outbox(
-      transport,
-      plan,
-      assignment.lane,
-      config.wire,
-      traffic,
-      ({ kind, boundary, step, micro }, data) =>
-        this.#inboxOf(kind, boundary.index)!.addOwn(step, micro, assignment.lane, data),
-    );
-    this.#lanes = assignment.segments.map((view) => ({
-      view,
-      forward: view.before && this.#inbox('forward', view.before),
-      backward: view.after && this.#inbox('backward', view.after),
-    }));
-    this.#forwards = this.#lanes.map(() => 0);
-    this.#backwards = this.#lanes.map(() => 0);
+    this.#isSync = config.schedule !== 'async';
+    // A neighbour can be ahead: it has passed this block's last gradient and begun anew.
+    const ahead = this.#isSync ? 1 : stepsAhead(caps, microBatches);
+    this.#junctions = new Junctions({
+      ...context,
+      window: () => [this.#step, this.#step + ahead],
+      onLinkLost: () => {
+        if (!this.#stopped) context.onLinkLost();
+      },
+    });
+    const none = () => segments.map(() => 0);
+    const isAwaited = segments.map(({ before }) => before !== null);
+    const defers = segments.map((view) => view.defers);
+    this.#counts = { forwards: none(), backwards: none(), weights: none(), isAwaited, defers };
   }
 
   get stepsDone(): number {
@@ -111,9 +100,9 @@ export class BlockRunner {
     const micros = config.microBatches;
     const feed = (read: (step: number, micro: number) => Promise<Uint8Array>) =>
       new Feed<Uint8Array>(
-        (i) => read(Math.floor(i / micros), i % micros),
-        this.#step * micros,
-        plan.endStep * micros,
+        (i) => read(plan.startStep + Math.floor(i / micros), i % micros),
+        0,
+        (plan.endStep - plan.startStep) * micros,
         2 * micros,
         () => this.#wake(),
         (error) => this.#fail(error),
@@ -131,8 +120,7 @@ export class BlockRunner {
     if (this.#stopped) return 'part-after-pause';
     const { plan } = this.context;
     if (frame.planTag !== this.#tag || frame.version !== plan.version) return 'part-other-plan';
-    const inbox = this.#inboxOf(frame.kind, frame.boundary);
-    const complaint = inbox ? inbox.add(from, frame) : 'part-wrong-boundary';
+    const complaint = this.#junctions.receive(from, frame);
     if (complaint === null) this.#wake();
     return complaint;
   }
@@ -143,59 +131,9 @@ export class BlockRunner {
     this.#samples?.close();
     this.#labels?.close();
     await this.#pumping;
-    for (const { forward, backward } of this.#lanes) {
-      forward?.clear();
-      backward?.clear();
-    }
+    this.#junctions.clear();
     this.context.ledger.interrupt();
     await this.context.compute.abandon();
-  }
-
-  #inbox(kind: 'forward' | 'backward', boundary: BoundaryView): Inbox {
-    const { assignment, config, isLost } = this.context;
-    return new Inbox({
-      kind,
-      boundary,
-      format: config.wire,
-      rows: () => assignment.block.rows,
-      micros: config.microBatches,
-      // A neighbour can be one step ahead: it has passed this block's last gradient and begun anew.
-      window: () => [this.#step, this.#step + 1],
-      now: () => this.context.clock.now(),
-      onWhole: ({ step, micro, end, bytes, startMs }) =>
-        this.#record('receive', { kind, boundary, step, micro }, end, bytes, startMs),
-      ...(isLost && { isLost: (step, micro, end) => this.#isLost(kind, boundary, step, micro, end) }),
-    });
-  }
-
-  /** A gradient is missing, too, where what it would be for never came. */
-  #isLost(
-    kind: 'forward' | 'backward',
-    boundary: BoundaryView,
-    step: number,
-    micro: number,
-    end: LaneEnd,
-  ): boolean {
-    const { isLost, transport } = this.context;
-    if (!isLost || end.peer === transport.self) return false;
-    const there: PartOnTheWay = {
-      kind,
-      boundary: boundary.index,
-      step,
-      micro,
-      from: end.peer,
-      to: transport.self,
-    };
-    if (isLost(there)) return true;
-    return kind === 'backward' && isLost({ ...there, kind: 'forward', from: there.to, to: there.from });
-  }
-
-  #inboxOf(kind: PartFrame['kind'], boundary: number): Inbox | null {
-    for (const { view, forward, backward } of this.#lanes) {
-      if (kind === 'forward' && view.before?.index === boundary) return forward;
-      if (kind === 'backward' && view.after?.index === boundary) return backward;
-    }
-    return null;
   }
 
   #wake(): void {
@@ -217,138 +155,123 @@ export class BlockRunner {
 
   #next(): BlockTask | null {
     const { plan, config, assignment } = this.context;
+    const { microBatches } = config;
     if (this.#stopped || this.#step >= plan.endStep) return null;
+    const steps = this.#step - plan.startStep;
     return nextTask({
-      microBatches: config.microBatches,
-      inFlightMax: assignment.inFlightMax,
-      forwards: this.#forwards,
-      backwards: this.#backwards,
+      ...this.#counts,
+      microBatches,
+      steps,
+      end: (this.#isSync ? steps + 1 : plan.endStep - plan.startStep) * microBatches,
+      caps: assignment.caps,
       forwardReady: (segment, micro) => {
-        const { view, forward } = this.#lanes[segment];
-        if (forward && !forward.has(this.#step, micro)) return false;
-        if (view.takesSamples && !this.#samples!.has(this.#item(micro))) return false;
-        return !view.endsModel || this.#labels!.has(this.#item(micro));
+        const view = assignment.segments[segment];
+        if (!this.#junctions.has('forward', segment, this.#item(micro))) return false;
+        if (view.takesSamples && !this.#samples!.has(micro)) return false;
+        return !view.endsModel || this.#labels!.has(micro);
       },
-      backwardReady: (segment, micro) => this.#lanes[segment].backward?.has(this.#step, micro) ?? true,
+      backwardReady: (segment, micro) => this.#junctions.has('backward', segment, this.#item(micro)),
     });
   }
 
   async #run(task: BlockTask): Promise<void> {
     const { clock, timeline } = this.context;
     const startMs = clock.now();
-    const step = this.#step;
-    const micro = task.kind === 'step' ? 0 : task.micro;
-    if (this.#idleSinceMs !== null && task.kind !== 'step') {
-      const waited = { step, micro, startMs: this.#idleSinceMs, endMs: startMs };
-      timeline.add({ kind: 'wait', ...waited, missing: task.kind });
-    }
+    const item = task.kind === 'step' ? { step: this.#step, micro: 0 } : this.#item(task.micro);
+    if (this.#idleSinceMs !== null && (task.kind === 'forward' || task.kind === 'backward'))
+      timeline.add({ kind: 'wait', ...item, startMs: this.#idleSinceMs, endMs: startMs, missing: task.kind });
     this.#idleSinceMs = null;
-    if (task.kind === 'forward') await this.#forward(task.segment, task.micro);
-    else if (task.kind === 'backward') await this.#backward(task.segment, task.micro);
-    else await this.#finishStep();
-    timeline.add({ kind: task.kind, step, micro, startMs, endMs: clock.now() });
+    if (task.kind === 'step') {
+      await this.#finishStep();
+    } else {
+      note(task, this.#counts);
+      if (task.kind === 'forward') await this.#forward(task.segment, task.micro);
+      else if (task.kind === 'backward') await this.#backward(task.segment, task.micro);
+      else await this.#weights(task.segment, task.micro);
+    }
+    timeline.add({ kind: task.kind, ...item, startMs, endMs: clock.now() });
   }
 
-  async #forward(segment: number, micro: number): Promise<void> {
-    const { compute, assignment, ledger } = this.context;
-    const { view, forward } = this.#lanes[segment];
-    const step = this.#step;
-    const arrival = forward?.take(step, micro);
-    if (arrival && arrival.missing.length > 0) this.#partial.add(micro);
-    const input = view.takesSamples ? this.#samples!.take(this.#item(micro)) : arrival?.data;
-    const labels = view.endsModel ? this.#labels!.take(this.#item(micro)) : undefined;
-    if (segment === 0) ledger.begin();
-    this.#forwards[segment]++;
-    const rows = assignment.block.rows;
-    const measure = micro === 0 && step % LIMITS.run.importanceEverySteps === 0;
+  async #forward(segment: number, index: number): Promise<void> {
+    const { compute, assignment, config, ledger, plan } = this.context;
+    const view = assignment.segments[segment];
+    const item = this.#item(index);
+    const { step, micro } = item;
+    const arrival = this.#junctions.take('forward', segment, item);
+    if (arrival && arrival.missing.length > 0) this.#partial.add(index);
+    const input = view.takesSamples ? this.#samples!.take(index) : arrival?.data;
+    const labels = view.endsModel ? this.#labels!.take(index) : undefined;
+    const isFirst = segment === 0;
+    const isStale = isFirst && !this.#isSync;
+    const { caps } = assignment;
+    if (isFirst) ledger.begin(isStale ? stalenessOf(index, caps, config.microBatches) : 0);
     const { output } = await compute.forward({
       segment: view.index,
       micro,
       step,
-      rows,
+      rows: assignment.block.rows,
       training: true,
-      measure,
+      measure: micro === 0 && step % LIMITS.run.importanceEverySteps === 0,
+      ...(isStale && { age: ageOf(index, this.#step - plan.startStep, caps, config.microBatches) }),
       ...(input && { input }),
       ...(labels && { labels }),
     });
-    if (view.after && output) this.#send('forward', view.after, micro, output);
+    if (output) this.#junctions.send('forward', segment, item, output);
   }
 
-  async #backward(segment: number, micro: number): Promise<void> {
-    const { compute, ledger } = this.context;
-    const { view, backward } = this.#lanes[segment];
-    const arrival = backward?.take(this.#step, micro);
-    if (arrival && arrival.missing.length > 0) this.#partial.add(micro);
-    this.#backwards[segment]++;
-    const task = { segment: view.index, micro };
-    const { gradient } = await compute.backward(arrival ? { ...task, gradient: arrival.data } : task);
-    if (segment === 0) ledger.end(this.#partial.has(micro) ? 'partial' : 'whole');
-    if (view.before && gradient) this.#send('backward', view.before, micro, gradient);
+  async #backward(segment: number, index: number): Promise<void> {
+    const { compute, assignment } = this.context;
+    const view = assignment.segments[segment];
+    const item = this.#item(index);
+    const arrival = this.#junctions.take('backward', segment, item);
+    if (arrival && arrival.missing.length > 0) this.#partial.add(index);
+    const { gradient } = await compute.backward({
+      segment: view.index,
+      micro: item.micro,
+      defer: view.defers,
+      ...(arrival && { gradient: arrival.data }),
+    });
+    if (gradient) this.#junctions.send('backward', segment, item, gradient);
+    this.#endIfDone(index);
   }
 
-  #send(kind: 'forward' | 'backward', boundary: BoundaryView, micro: number, data: Float32Array): void {
-    const { assignment, isLost, transport } = this.context;
-    const step = this.#step;
-    // What was not used forward gets no gradient.
-    const ends =
-      kind === 'backward' && isLost
-        ? boundary.ends.filter(
-            ({ peer }) =>
-              peer === transport.self ||
-              !isLost({
-                kind: 'forward',
-                boundary: boundary.index,
-                step,
-                micro,
-                from: peer,
-                to: transport.self,
-              }),
-          )
-        : boundary.ends;
-    const startMs = this.context.clock.now();
-    const what = { kind, boundary, step, micro };
-    void this.#outbox
-      .send({
-        ...what,
-        ends,
-        rows: assignment.block.rows,
-        data,
-        onSent: (end, bytes) => this.#record('send', what, end, bytes, startMs),
-      })
-      .then((sent) => {
-        if (!sent && !this.#stopped) this.context.onLinkLost();
-      });
+  async #weights(segment: number, index: number): Promise<void> {
+    const { compute, assignment } = this.context;
+    await compute.weights({ segment: assignment.segments[segment].index, micro: this.#item(index).micro });
+    this.#endIfDone(index);
   }
 
-  #record(
-    kind: 'send' | 'receive',
-    { kind: way, boundary, step, micro }: { kind: Way; boundary: BoundaryView; step: number; micro: number },
-    { peer }: LaneEnd,
-    bytes: number,
-    startMs: number,
-  ): void {
-    const { clock, timeline } = this.context;
-    const where = { way, boundary: boundary.index, peer };
-    timeline.add({ kind, step, micro, startMs, endMs: clock.now(), ...where, bytes });
+  /** A micro-batch ends here with the last of its weight gradients. */
+  #endIfDone(index: number): void {
+    if (Math.min(...this.#counts.weights) <= index) return;
+    this.context.ledger.end(this.#partial.delete(index) ? 'partial' : 'whole');
   }
 
   async #finishStep(): Promise<void> {
-    const { compute, config, plan } = this.context;
+    const { compute, config, plan, assignment } = this.context;
+    const { microBatches } = config;
     const step = this.#step;
+    const steps = step + 1 - plan.startStep;
+    const keeps = this.#isSync
+      ? 0
+      : olderVersionsAfter(steps, this.#counts.forwards[0], assignment.caps, microBatches);
     const { metrics } = await compute.step({
-      counted: config.microBatches,
+      counted: microBatches,
       learningRate: learningRateAt(config, step),
+      step,
+      keeps,
     });
     this.#step++;
-    this.#forwards = this.#lanes.map(() => 0);
-    this.#backwards = this.#lanes.map(() => 0);
-    this.#partial.clear();
-    if (metrics && this.context.assignment.block.head) this.context.onStep(step, metrics);
+    if (metrics && assignment.block.head) this.context.onStep(step, metrics);
     if (this.#step >= plan.endStep) this.context.onDone(this.#step);
   }
 
-  #item(micro: number): number {
-    return this.#step * this.context.config.microBatches + micro;
+  #item(index: number): Item {
+    const { plan, config } = this.context;
+    return {
+      step: plan.startStep + Math.floor(index / config.microBatches),
+      micro: index % config.microBatches,
+    };
   }
 
   #fail(error: Error): void {

@@ -1,19 +1,25 @@
 import { partBytes } from '../../shared/frames.ts';
 import { passagesOf, passageWidth, programOf } from '../partition/exchange.ts';
 import type { Partition } from '../partition/partition.ts';
-import { inFlightMax, type BlockProgress, type BlockTask } from '../pipeline/schedule.ts';
+import type { BlockProgress, BlockTask, Counts } from '../pipeline/schedule.ts';
+import type { StageCaps } from '../../shared/schema/plan.ts';
 import type { BlockSegment, Register } from '../ports/compute.ts';
 import type { Arrivals, Inlet } from './arrivals.ts';
 import { shareOf } from './memory.ts';
 import type { Problem, Worker } from './profile.ts';
 
+/** How much is played. */
+export interface Play {
+  steps: number;
+  microBatches: number;
+  schedule: 'sync' | 'async';
+}
+
 /** A block in a rehearsal. */
 export interface Actor {
   worker: number;
   acts: Act[];
-  step: number;
-  /** How far the step at hand is. */
-  progress: BlockProgress & { forwards: number[]; backwards: number[] };
+  progress: BlockProgress & Counts;
   task: BlockTask | null;
   busyMs: number;
 }
@@ -21,7 +27,10 @@ export interface Actor {
 /** What a lane does between two boundaries. */
 export interface Act {
   forwardMs: number;
+  /** Of the whole backward where nothing is deferred. */
   backwardMs: number;
+  weightsMs: number;
+  hasWeights: boolean;
   /** Where its input arrives, and the gradient of its output; null where nothing does: the input is samples, the loss is here. */
   before: Inlet | null;
   after: Inlet | null;
@@ -43,7 +52,8 @@ export function actorsOf(
   partition: Partition,
   problem: Problem,
   workerOf: ReadonlyMap<string, number>,
-  microBatches: number,
+  play: Play,
+  caps: readonly StageCaps[],
   arrivals: Arrivals,
 ): Actor[][] {
   /** By the segment's index in the partition. */
@@ -57,8 +67,7 @@ export function actorsOf(
       segments.forEach((segment, i) => {
         if (!isIdle(segment)) own.set(indices[i], actOf(problem.workers[worker], segment, registers));
       });
-      const inFlight = inFlightMax(partition, stage, microBatches);
-      return actorOf(worker, [...own.values()], inFlight, microBatches, arrivals);
+      return actorOf(worker, [...own.values()], caps[stage], play, arrivals);
     });
   });
   for (const { index, tensor } of partition.boundaries) {
@@ -73,6 +82,10 @@ export function actorsOf(
       other.backwardWays.push(wayTo(own.after, receiver, problem, bytes));
     }
   }
+  for (const { acts: own, progress } of actors.flat()) {
+    progress.isAwaited = own.map(({ before }) => before !== null);
+    progress.defers = own.map(({ before, hasWeights }) => before !== null && hasWeights);
+  }
   arrivals.open();
   return actors;
 }
@@ -84,40 +97,56 @@ const isIdle = ({ input, ops, output }: BlockSegment): boolean =>
 function actOf(worker: Worker, { ops }: BlockSegment, registers: readonly Register[]): Act {
   let forwardMs = worker.taskMs;
   let backwardMs = worker.taskMs;
+  let weightsMs = 0;
   for (const op of ops) {
     if (op.op.kind === 'narrow') continue;
     const share = shareOf(op, registers);
     forwardMs += share * worker.forwardMs[op.node];
     backwardMs += share * worker.backwardMs[op.node];
+    weightsMs += share * worker.weightsMs[op.node];
   }
-  return { forwardMs, backwardMs, before: null, after: null, forwardWays: [], backwardWays: [] };
+  const hasWeights = ops.some(({ parameters }) => parameters.length > 0);
+  return {
+    forwardMs,
+    backwardMs,
+    weightsMs,
+    hasWeights,
+    before: null,
+    after: null,
+    forwardWays: [],
+    backwardWays: [],
+  };
 }
 
+/** Of the first segments, whose neighbours are not known yet. */
 function actorOf(
   worker: number,
   acts: Act[],
-  inFlight: number,
-  microBatches: number,
+  caps: StageCaps,
+  { microBatches, schedule, steps }: Play,
   arrivals: Arrivals,
 ): Actor {
-  const isHere = (inlet: Inlet | null, micro: number) =>
-    inlet === null || arrivals.isHere(inlet, actor.step * microBatches + micro);
-  const actor: Actor = {
+  const isHere = (inlet: Inlet | null, item: number) => inlet === null || arrivals.isHere(inlet, item);
+  const none = () => acts.map(() => 0);
+  return {
     worker,
     acts,
-    step: 0,
     task: null,
     busyMs: 0,
     progress: {
       microBatches,
-      inFlightMax: inFlight,
-      forwards: acts.map(() => 0),
-      backwards: acts.map(() => 0),
-      forwardReady: (segment, micro) => isHere(acts[segment].before, micro),
-      backwardReady: (segment, micro) => isHere(acts[segment].after, micro),
+      steps: 0,
+      end: (schedule === 'sync' ? 1 : steps) * microBatches,
+      caps,
+      forwards: none(),
+      backwards: none(),
+      weights: none(),
+      isAwaited: [],
+      defers: [],
+      forwardReady: (segment, item) => isHere(acts[segment].before, item),
+      backwardReady: (segment, item) => isHere(acts[segment].after, item),
     },
   };
-  return actor;
 }
 
 /** One more part that an inlet waits for. */

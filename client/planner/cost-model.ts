@@ -110,7 +110,7 @@ export class CostModel {
     return (this.#loads[layout.index] ??= stageLoad(this.problem, layout));
   };
 
-  /** Forward and backward of one micro-batch on the busiest lane. */
+  /** Forward and both gradients of one micro-batch on the busiest lane. */
   busyMsOf(layout: Laid, crew: Crew): number {
     return this.#costOf(layout, crew).busyMs;
   }
@@ -138,7 +138,8 @@ export class CostModel {
       trafficMs += 2 * bytes * way.trafficMsPerByte;
       if (way.fragileLoss >= FRAGILE_LOSS) fragile = 1;
     }
-    const workMs = cost.forwardMs + cost.backwardMs;
+    // Weight gradients keep nobody waiting.
+    const workMs = cost.forwardMs + cost.inputGradientMs;
     const segments = layout.exchangeCount + 1;
     // Who waits for an exchange begins other work, and ends that first.
     const innerMs = inFlight > 1 ? Math.max(cost.waitMs, workMs * (1 - 1 / segments)) : cost.waitMs;

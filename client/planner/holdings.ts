@@ -19,6 +19,8 @@ export interface Script {
   steps: Step[];
   entries: number[];
   exits: number[];
+  /** Nobody waits for the gradient of samples, so this segment leaves no weight gradients for later; -1: none takes samples. */
+  samplesSegment: number;
 }
 
 export const LAYOUT_BITS: Readonly<Record<Layout, number>> = { slices: 1, owner: 2, copies: 4, partial: 8 };
@@ -64,11 +66,11 @@ export function stageScript(nodes: readonly Node[], splits: readonly Split[], is
   const ends = new Set(nodes.flatMap(({ kind, inputs }) => (kind === 'unitwise' ? [] : inputs)));
   for (const step of steps)
     step.mayMeasure &&= exits.includes(step.output) || ends.has(tensorIn(step.output));
-  return { steps, entries: [], exits };
+  return { steps, entries: [], exits, samplesSegment: nodes[0].index === 0 ? 0 : -1 };
 }
 
 /** What one lane does. */
-export function laneScript({ segments }: LaneProgram): Script {
+export function laneScript({ segments, indices }: LaneProgram): Script {
   const steps = segments.flatMap(({ ops }, segment) =>
     ops.map(({ op, layer, inputs, output, measures }): Step => ({
       kind: op.kind,
@@ -83,6 +85,7 @@ export function laneScript({ segments }: LaneProgram): Script {
     steps,
     entries: segments.flatMap(({ input }) => input ?? []),
     exits: segments.flatMap(({ output }) => output ?? []),
+    samplesSegment: indices.indexOf(0),
   };
 }
 
@@ -106,7 +109,7 @@ const KEEPS_OUTPUT: ReadonlySet<Step['kind']> = new Set([
  * segment, or the importance of units is measured there; and gradients stay where they meet or wait for others, and at the loss, where
  * they are made in the forward. A product, its bias and its activation are done in one pass: what is between them is never there.
  */
-export function keptRegisters({ steps, entries, exits }: Script): Map<number, number> {
+function keptRegisters({ steps, entries, exits }: Script): Map<number, number> {
   const readers = new Map<number, Step[]>();
   for (const step of steps) {
     for (const input of step.inputs) readers.set(input, [...(readers.get(input) ?? []), step]);
@@ -130,6 +133,49 @@ export function keptRegisters({ steps, entries, exits }: Script): Map<number, nu
     if (times > 0) kept.set(register, times);
   }
   return kept;
+}
+
+/** Registers that a segment keeps while its weight gradients are pending, with repeats: what products read, and the gradients they were given. */
+function pendingRegisters({ steps, samplesSegment }: Script, segment: number): number[] {
+  if (segment === samplesSegment) return [];
+  const products = steps.filter(
+    (step) => step.segment === segment && (isProduct(step) || step.kind === 'depthwiseConv2d'),
+  );
+  return [...new Set(products.flatMap(({ inputs }) => inputs)), ...products.map(({ output }) => output)];
+}
+
+/** Where registers count: one number or one for each number of units. */
+export interface Slots {
+  count: number;
+  of(register: number): number;
+  bytesOf(register: number): number;
+}
+
+/**
+ * Upper bound of what one micro-batch keeps, by slot: any of its segments may be before its backward, or after it with weight gradients
+ * pending.
+ */
+export function keptBytes(script: Script, slots: Slots): number[] {
+  const firstSegment = new Map<number, number>();
+  for (const { inputs, output, segment } of script.steps)
+    for (const register of [...inputs, output])
+      if (!firstSegment.has(register)) firstSegment.set(register, segment);
+  const rowsBefore = new Map<number, number[]>();
+  const rowOf = (segment: number) => {
+    const row = rowsBefore.get(segment) ?? new Array<number>(slots.count).fill(0);
+    rowsBefore.set(segment, row);
+    return row;
+  };
+  for (const [register, times] of keptRegisters(script))
+    rowOf(firstSegment.get(register)!)[slots.of(register)] += times * slots.bytesOf(register);
+  const bytes = new Array<number>(slots.count).fill(0);
+  for (const segment of new Set(script.steps.map((step) => step.segment))) {
+    const after = new Array<number>(slots.count).fill(0);
+    for (const register of pendingRegisters(script, segment))
+      after[slots.of(register)] += slots.bytesOf(register);
+    rowOf(segment).forEach((before, slot) => (bytes[slot] += Math.max(before, after[slot])));
+  }
+  return bytes;
 }
 
 function withinPasses(

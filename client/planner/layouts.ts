@@ -1,7 +1,7 @@
 import type { Split } from '../../shared/schema/plan.ts';
 import { tensorOf, widthOf, type Node } from '../model/graph.ts';
 import { isLocal, LAYOUTS, type Layout } from '../partition/layout.ts';
-import { isAfterLastProduct, settledAs, splitOf, type Settled } from '../partition/stages.ts';
+import { belongsToLoss, settledAs, splitOf, type Settled } from '../partition/stages.ts';
 import type { Cut } from './cuts.ts';
 import { LAYOUT_BITS, PREFERRED } from './holdings.ts';
 import type { Problem } from './profile.ts';
@@ -136,7 +136,7 @@ function splitsOf({ graph }: Problem, { live }: Way, node: Node): readonly Split
     return node.output.space === last.output.space ? ['rows'] : ['columns', 'rows'];
   }
   const from = node.inputs.map((input) => live.find(({ tensor }) => tensor === input)!.settled);
-  return [splitOf(node, from, isAfterLastProduct(graph, node))];
+  return [splitOf(node, from, belongsToLoss(graph, node))];
 }
 
 /** The same walk as `partitionOf`, which says where exchanges are. */

@@ -13,6 +13,7 @@ export interface StageLoad {
   /** [worker * slots + slot]. */
   forwardMs: number[];
   backwardMs: number[];
+  weightsMs: number[];
   /** Per slot: parameters with sums of gradients and optimizer state. */
   stateBytes: number[];
   /** Per slot: share of the model's operations. */
@@ -45,6 +46,7 @@ export function stageLoad(problem: Problem, layout: StageLayout): StageLoad {
     classes: slots.classes,
     forwardMs: zeros(workers.length * slots.count),
     backwardMs: zeros(workers.length * slots.count),
+    weightsMs: zeros(workers.length * slots.count),
     stateBytes: zeros(slots.count),
     operations: zeros(slots.count),
     amongAll,
@@ -56,6 +58,7 @@ export function stageLoad(problem: Problem, layout: StageLayout): StageLoad {
     for (let w = 0, at = slot; w < workers.length; w++, at += slots.count) {
       load.forwardMs[at] += workers[w].forwardMs[node];
       load.backwardMs[at] += workers[w].backwardMs[node];
+      load.weightsMs[at] += workers[w].weightsMs[node];
     }
     load.stateBytes[slot] += problem.stateBytes[node];
     load.operations[slot] += operations[node + 1] - operations[node];

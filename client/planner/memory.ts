@@ -1,17 +1,18 @@
 import { sizeOf, widthOf, type Node, type ParameterShape } from '../model/graph.ts';
 import type { LaneProgram } from '../partition/lane-program.ts';
 import type { BlockOp, Register } from '../ports/compute.ts';
-import { keptRegisters, laneScript } from './holdings.ts';
+import { keptBytes, laneScript } from './holdings.ts';
 
 /**
  * Upper bound of the tensor bytes of a block as it will be loaded: parameters with gradient sums and optimizer state; what micro-batches
- * in flight keep; and what the hungriest op has besides for a moment. The engine takes 0.45 to 1 times as much.
+ * under way keep, before their backward or until their weight gradients are done; and what the hungriest op has besides for a moment.
+ * The engine takes 0.45 to 1 times as much.
  */
 export function blockBytes(
   program: LaneProgram,
   optimizerArrays: number,
   rows: number,
-  inFlight: number,
+  kept: number,
 ): number {
   const { registers, segments } = program;
   const bytesOf = (register: number) => {
@@ -38,9 +39,8 @@ export function blockBytes(
         ),
     );
   }
-  for (const [register, times] of keptRegisters(laneScript(program)))
-    bytes += inFlight * times * bytesOf(register);
-  return bytes + passing;
+  const [ofMicroBatch] = keptBytes(laneScript(program), { count: 1, of: () => 0, bytesOf });
+  return bytes + kept * ofMicroBatch + passing;
 }
 
 /** What an op has all the time besides its parameters: scores of units, and the places that dropout's masks are made from. */

@@ -1,3 +1,4 @@
+import { capsOfStages } from './caps.ts';
 import type { PeerId } from '../../shared/ids.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { Plan, Source, Term } from '../../shared/schema/plan.ts';
@@ -46,6 +47,7 @@ export function makePlan(request: PlanRequest): Plan {
     startStep: request.startStep,
     endStep: request.endStep,
     stages,
+    caps: capsOfStages(problem, partition),
     orders: ordersOf(problem.graph, stages, importance, config.ordering ?? 'importance', config.seed),
     sources: [...request.sources],
     standby: peers.filter((peer) => !holding.has(peer)),

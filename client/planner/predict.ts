@@ -4,7 +4,7 @@ import type { Stage } from '../../shared/schema/plan.ts';
 import { programOf } from '../partition/exchange.ts';
 import type { Partition } from '../partition/partition.ts';
 import { oneLaneStage, slicingsFor } from '../partition/stages.ts';
-import { inFlightMax } from '../pipeline/schedule.ts';
+import { capsOfStages } from './caps.ts';
 import type { Tail } from './cost-model.ts';
 import type { PlannerLink } from './links.ts';
 import { blockBytes } from './memory.ts';
@@ -42,11 +42,12 @@ export function predict(problem: Problem, partition: Partition): Prediction {
 }
 
 /** Upper bound of the tensor bytes of each block, stage by stage, lane by lane. */
-export function memoryOf({ rows, microBatches, optimizerArrays }: Problem, partition: Partition): number[][] {
+export function memoryOf(problem: Problem, partition: Partition): number[][] {
+  const { rows, optimizerArrays } = problem;
+  const caps = capsOfStages(problem, partition);
   return partition.stages.map(({ lanes }, stage) => {
-    const inFlight = inFlightMax(partition, stage, microBatches);
     return lanes.map((_, lane) =>
-      blockBytes(programOf(partition, stage, lane), optimizerArrays, rows, inFlight),
+      blockBytes(programOf(partition, stage, lane), optimizerArrays, rows, caps[stage].kept),
     );
   });
 }
@@ -54,11 +55,14 @@ export function memoryOf({ rows, microBatches, optimizerArrays }: Problem, parti
 /** More micro-batches than these only add as much time each as the last ones did. */
 const MICRO_BATCHES_PLAYED = 16;
 
-/** Step time and busy times, by the last of so many steps: from the third on they are all alike. */
+/** The first steps differ, and later ones may take turns of two. */
+export const STEPS_PLAYED = 5;
+
+/** Step time and busy times, by the last two of at most so many steps. */
 export function paceOf(
   problem: Problem,
   partition: Partition,
-  steps = 3,
+  steps = STEPS_PLAYED,
 ): Pick<Prediction, 'stepMs' | 'stageMs'> {
   const { workers, microBatches } = problem;
   const workerOf = new Map<PeerId, number>(workers.map(({ peer }, i) => [peer, i]));
@@ -66,7 +70,7 @@ export function paceOf(
   if (stranger !== undefined) throw new Error(`There is no measured device ${stranger}.`);
   const play = (count: number) => rehearse(partition, problem, workerOf, { steps, microBatches: count });
   // Micro-batches go in rounds of as many as the first stage may have in flight.
-  const round = inFlightMax(partition, 0, microBatches);
+  const round = capsOfStages(problem, partition)[0].inFlight;
   const most = Math.max(MICRO_BATCHES_PLAYED, 3 * round);
   if (microBatches <= most) return play(microBatches);
   const [fewer, all] = [play(most - round), play(most)];

@@ -1,5 +1,6 @@
 import { partBytes, PART_FRAME_NUMBERS } from '../../shared/frames.ts';
 import type { PeerId } from '../../shared/ids.ts';
+import { LIMITS } from '../../shared/limits.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { WireFormat } from '../../shared/wire.ts';
 import { modelGraph, widthOf, type ModelGraph } from '../model/graph.ts';
@@ -7,11 +8,20 @@ import { headCurves, type UnitScores } from './importance.ts';
 import { largestBytesOf, patchesOfNode, stateBytesOf } from './memory.ts';
 import { LinkTable, meanOf, type PlannerLink } from './links.ts';
 
+/** One micro-batch of a layer. */
+export interface LayerCost {
+  forwardMs: number;
+  /** Input and weight gradient. */
+  backwardMs: number;
+  /** Of that, the weight gradient, which can wait. */
+  weightsMs: number;
+}
+
 /** A peer as it was measured. */
 export interface Device {
   peer: PeerId;
   /** One for each layer of the model, in order: the whole layer, one micro-batch, nobody else at work. */
-  layerCosts: readonly { forwardMs: number; backwardMs: number }[];
+  layerCosts: readonly LayerCost[];
   /** What a forward or a backward costs however small it is: upload, read-back. */
   taskMs: number;
   /** Budget for tensors; null: not known, so none. */
@@ -25,6 +35,7 @@ export interface Worker extends Pick<Device, 'peer' | 'taskMs' | 'steadiness'> {
   /** Per node of the model. */
   forwardMs: Float64Array;
   backwardMs: Float64Array;
+  weightsMs: Float64Array;
   /** Whole models (forward and backward of a micro-batch) per millisecond. */
   speed: number;
   /** Infinity where no budget is known. */
@@ -42,7 +53,8 @@ export interface Problem {
   wire: WireFormat;
   /** Bytes on the wire, headers included, for each byte of a tensor. */
   wireShare: number;
-  /** Arrays that the optimizer keeps for each parameter. */
+  schedule: 'sync' | 'async';
+  /** Arrays that are kept for each parameter besides itself and its gradient sum: the optimizer's, and older versions of it. */
   optimizerArrays: number;
   /** Slices all alike, whatever was measured. */
   isEven: boolean;
@@ -53,6 +65,8 @@ export interface Problem {
   links: LinkTable;
   /** What an exchange costs while nobody knows yet between whom. */
   typical: { latencyMs: number; msPerByte: number; taskMs: number };
+  /** Least share of a node's time that its forward and input gradient take: what a pass cannot do without. */
+  passShare: number;
   /** Operations of nodes [0, n), as a share of the model's. */
   operations: Float64Array;
   /** Least time of nodes [0, n) on a device of speed 1: what no plan can beat. */
@@ -101,20 +115,24 @@ export function problemOf(
   const ranked = ranking.map((i) => workers[i]);
   const unitCounts = [...new Set(graph.spaces.map(({ units }) => units))].sort((a, b) => a - b);
   const rows = config.batch / config.microBatches;
-  const optimizerArrays = OPTIMIZER_ARRAYS[config.optimizer.kind];
   const { nodes } = graph;
+  const schedule = config.schedule ?? 'sync';
+  const optimizerArrays =
+    OPTIMIZER_ARRAYS[config.optimizer.kind] + olderVersionsMax(graph, config, devices.length);
   return {
     graph,
     rows,
     microBatches: config.microBatches,
     wire: config.wire,
     wireShare: wireShareOf(config.wire),
+    schedule,
     optimizerArrays,
     isEven: config.shares === 'even',
     workers: ranked,
     hasBudgets: ranked.some(({ memoryBytes }) => memoryBytes < Infinity),
     links: table.inOrder(ranking),
     typical: { ...table.typical(), taskMs: meanOf(workers.map(({ taskMs }) => taskMs)) },
+    passShare: passShareOf(ranked),
     operations: sharesOfOperations(graph),
     leastWork: leastWorkOf(graph, ranked),
     unitCounts,
@@ -130,14 +148,23 @@ export function problemOf(
   };
 }
 
+/** Versions of the weights that a block keeps besides the newest where steps overlap, in the deepest pipeline that a room could make. */
+function olderVersionsMax(graph: ModelGraph, { schedule, microBatches }: RunConfig, peers: number): number {
+  if (schedule !== 'async') return 0;
+  const products = graph.nodes.filter(({ kind }) => kind === 'linear').length;
+  const kept = Math.min(peers, products) + LIMITS.pipeline.asyncAhead;
+  return peers > 1 ? Math.ceil((kept - 1) / microBatches) : 0;
+}
+
 function workerOf(graph: ModelGraph, device: Device, loss: number): Worker {
   const { layerCosts, memoryBytes, peer, steadiness, taskMs } = device;
   const shares = sharesOfLayers(graph);
   const layers = new Map(graph.model.layers.map(({ name }, i) => [name, layerCosts[i]]));
-  const spread = (of: 'forwardMs' | 'backwardMs') =>
+  const spread = (of: keyof LayerCost) =>
     Float64Array.from(graph.nodes, ({ layer, index }) => layers.get(layer)![of] * shares[index]);
   const forwardMs = spread('forwardMs');
   const backwardMs = spread('backwardMs');
+  const weightsMs = spread('weightsMs');
   const allMs = sum(forwardMs) + sum(backwardMs);
   return {
     peer,
@@ -145,10 +172,22 @@ function workerOf(graph: ModelGraph, device: Device, loss: number): Worker {
     steadiness,
     forwardMs,
     backwardMs,
+    weightsMs,
     speed: 1 / Math.max(allMs, 1e-9),
     memoryBytes: memoryBytes ?? Infinity,
     reliability: steadiness * (1 - loss),
   };
+}
+
+function passShareOf(workers: readonly Worker[]): number {
+  let share = 1;
+  for (const { forwardMs, backwardMs, weightsMs } of workers) {
+    forwardMs.forEach((ms, node) => {
+      const allMs = ms + backwardMs[node];
+      if (allMs > 0) share = Math.min(share, (allMs - weightsMs[node]) / allMs);
+    });
+  }
+  return share;
 }
 
 /** Each node's share of its layer: a layer's cost goes by operations. */

@@ -1,21 +1,16 @@
 import type { Partition } from '../partition/partition.ts';
-import { nextTask } from '../pipeline/schedule.ts';
-import { actorsOf, type Actor, type Way } from './actors.ts';
+import { nextTask, note, type PassKind } from '../pipeline/schedule.ts';
+import { actorsOf, type Act, type Actor, type Play, type Way } from './actors.ts';
 import { Arrivals, type Inlet } from './arrivals.ts';
+import { capsOfStages } from './caps.ts';
 import { EventQueue } from './event-queue.ts';
 import type { Problem } from './profile.ts';
 
 export interface Rehearsed {
-  /** From one step's end to the next at the loss; Infinity where a part has no link to go by. */
+  /** From one step's end to the next at the loss, on average; Infinity where a part has no link to go by. */
   stepMs: number;
   /** Busy time in one step of each stage's busiest lane. */
   stageMs: number[];
-}
-
-/** How much is played. */
-export interface Play {
-  steps: number;
-  microBatches: number;
 }
 
 /** A task ends, or something is all there. */
@@ -25,7 +20,7 @@ interface Event {
 }
 
 /**
- * Plays two or more steps of training as discrete events and takes the time of the last one: every block follows the very schedule of
+ * Plays steps of training as discrete events, three or more, until two in a row take as long as each other, and takes the mean of the last two: every block follows the very schedule of
  * training, tasks take their measured time, parts take their turn on the sender's link and then half a round trip. The optimizer's
  * time is not measured, so it takes none.
  * @param workerOf index in the problem, by peer
@@ -34,17 +29,27 @@ export function rehearse(
   partition: Partition,
   problem: Problem,
   workerOf: ReadonlyMap<string, number>,
-  play: Play,
+  { steps, microBatches }: Omit<Play, 'schedule'>,
 ): Rehearsed {
-  const { steps, microBatches } = play;
+  const play = { steps, microBatches, schedule: problem.schedule };
   const arrivals = new Arrivals(steps * microBatches);
-  const actors = actorsOf(partition, problem, workerOf, microBatches, arrivals);
+  const actors = actorsOf(partition, problem, workerOf, play, capsOfStages(problem, partition), arrivals);
   const ends = new Rehearsal(actors.flat(), headOf(partition, actors), problem, play, arrivals).ends();
-  const isOver = ends.length === steps;
+  const played = ends.length;
+  const isOver = played === steps || isSteady(ends);
   return {
-    stepMs: isOver ? ends[steps - 1] - ends[steps - 2] : Infinity,
+    stepMs: isOver ? (ends[played - 1] - ends[played - 3]) / 2 : Infinity,
     stageMs: actors.map((lanes) => Math.max(...lanes.map(({ busyMs }) => busyMs))),
   };
+}
+
+/** Steps of which only rounding tells one from the next. */
+const ALIKE = 1e-9;
+
+function isSteady(ends: readonly number[]): boolean {
+  if (ends.length < 3) return false;
+  const [before, from, to] = ends.slice(-3);
+  return Math.abs(to - from - (from - before)) <= ALIKE * to;
 }
 
 function headOf({ stages }: Partition, actors: Actor[][]): Actor {
@@ -71,7 +76,7 @@ class Rehearsal {
   /** When the head's steps end. */
   ends(): readonly number[] {
     for (const actor of this.actors) this.#goOn(actor);
-    while (this.#ends.length < this.play.steps) {
+    while (this.#ends.length < this.play.steps && !isSteady(this.#ends)) {
       const event = this.#events.next();
       if (!event) break;
       this.#nowMs = event.ms;
@@ -85,32 +90,30 @@ class Rehearsal {
 
   #goOn(actor: Actor): void {
     const { progress, acts } = actor;
-    while (actor.step < this.play.steps) {
+    const { steps, microBatches, schedule } = this.play;
+    while (progress.steps < steps) {
       const task = nextTask(progress);
       if (!task) return;
       if (task.kind !== 'step') {
-        const isForward = task.kind === 'forward';
-        (isForward ? progress.forwards : progress.backwards)[task.segment]++;
-        const ms = acts[task.segment][isForward ? 'forwardMs' : 'backwardMs'];
-        if (actor.step === 0) actor.busyMs += ms;
+        note(task, progress);
+        const ms = durationOf(acts[task.segment], task.kind, progress.defers[task.segment]);
+        if (task.micro < microBatches) actor.busyMs += ms;
         actor.task = task;
         this.#events.add(this.#nowMs + ms, { actor, arrival: null });
         return;
       }
-      actor.step++;
-      progress.forwards.fill(0);
-      progress.backwards.fill(0);
+      progress.steps++;
+      if (schedule === 'sync') progress.end += microBatches;
       if (actor === this.head) this.#ends.push(this.#nowMs);
     }
   }
 
   #finish(actor: Actor): void {
-    const { task, acts, step } = actor;
+    const { task, acts } = actor;
     actor.task = null;
-    if (!task || task.kind === 'step') return;
+    if (!task || task.kind === 'step' || task.kind === 'weights') return;
     const { forwardWays, backwardWays } = acts[task.segment];
-    const item = step * this.play.microBatches + task.micro;
-    for (const way of task.kind === 'forward' ? forwardWays : backwardWays) this.#send(way, item);
+    for (const way of task.kind === 'forward' ? forwardWays : backwardWays) this.#send(way, task.micro);
   }
 
   #send({ inlet, link, sendMs, latencyMs }: Way, item: number): void {
@@ -123,4 +126,10 @@ class Rehearsal {
     if (wholeMs === null || wholeMs === Infinity) return;
     this.#events.add(wholeMs, { actor: inlet.actor, arrival: { inlet, item } });
   }
+}
+
+function durationOf({ forwardMs, backwardMs, weightsMs }: Act, kind: PassKind, defers: boolean): number {
+  if (kind === 'forward') return forwardMs;
+  if (kind === 'weights') return weightsMs;
+  return defers ? backwardMs - weightsMs : backwardMs;
 }

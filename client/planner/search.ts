@@ -48,7 +48,7 @@ export function bestTail(
   source: CrewSource,
   { boundMs = Infinity, widthMax = Infinity, effort = { tailsLeft: Infinity } }: SearchLimits = {},
 ): Tail | null {
-  const { graph, leastWork, microBatches } = model.problem;
+  const { graph, leastWork, microBatches, passShare } = model.problem;
   let best: Tail | null = null;
   let bound = boundMs * EQUAL;
   let level: (Label | null)[] = [null];
@@ -66,7 +66,7 @@ export function bestTail(
           const passMs = work / crew.speed;
           const leastMs = Math.max(
             microBatches * Math.max(passMs, restMs),
-            (next?.spanMs ?? 0) + passMs + restMs,
+            (next?.spanMs ?? 0) + passShare * (passMs + restMs),
           );
           if (leastMs + (next?.extraMs ?? 0) >= bound) continue;
           if (effort.tailsLeft-- <= 0) return best;

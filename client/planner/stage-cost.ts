@@ -6,8 +6,8 @@ import type { Problem } from './profile.ts';
 export interface StageCost {
   /** Of the slowest lane. */
   forwardMs: number;
-  backwardMs: number;
-  /** Forward and backward of the busiest lane. */
+  inputGradientMs: number;
+  /** Forward, input gradient and weight gradient of the busiest lane. */
   busyMs: number;
   /** Waiting for exchanges within the stage, there and back. */
   waitMs: number;
@@ -22,7 +22,7 @@ export interface StageCost {
 }
 
 export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageCost {
-  const { classes, forwardMs, backwardMs, operations, stateBytes, amongAll, withOwner } = load;
+  const { classes, forwardMs, backwardMs, weightsMs, operations, stateBytes, amongAll, withOwner } = load;
   const { workers, wireShare } = problem;
   const segments = 1 + amongAll.count + withOwner.count;
   const whole = classes.length;
@@ -33,7 +33,7 @@ export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageC
     importance.push(crew.importanceOf(unitClass));
   }
   let slowestForwardMs = 0;
-  let slowestBackwardMs = 0;
+  let slowestGradientMs = 0;
   let busyMs = 0;
   let risk = 0;
   let isWhole = true;
@@ -42,6 +42,7 @@ export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageC
     const at = crew.lanes[k] * (whole + 2);
     let forward = segments * taskMs + forwardMs[at + whole];
     let backward = segments * taskMs + backwardMs[at + whole];
+    let weights = weightsMs[at + whole];
     let weight = operations[whole] / crew.lanes.length;
     let ownBytes = 0;
     for (let slot = 0; slot < whole; slot++) {
@@ -49,17 +50,19 @@ export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageC
       ownBytes += share * stateBytes[slot];
       forward += share * forwardMs[at + slot];
       backward += share * backwardMs[at + slot];
+      weights += share * weightsMs[at + slot];
       weight += operations[slot] * importance[slot][k];
     }
     if (k === 0) {
       ownBytes += stateBytes[whole + 1];
       forward += forwardMs[at + whole + 1];
       backward += backwardMs[at + whole + 1];
+      weights += weightsMs[at + whole + 1];
       weight += operations[whole + 1];
     }
     if (ownBytes === 0 && crew.lanes.length > 1) isWhole = false;
     slowestForwardMs = Math.max(slowestForwardMs, forward);
-    slowestBackwardMs = Math.max(slowestBackwardMs, backward);
+    slowestGradientMs = Math.max(slowestGradientMs, backward - weights);
     busyMs = Math.max(busyMs, forward + backward);
     risk += weight * (1 - reliability);
   }
@@ -68,7 +71,7 @@ export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageC
   // Written out: objects that are spread together each get a shape of their own, which makes their readers slow.
   return {
     forwardMs: slowestForwardMs,
-    backwardMs: slowestBackwardMs,
+    inputGradientMs: slowestGradientMs,
     busyMs,
     waitMs: 2 * (all.waitMs + owner.waitMs),
     linkMs: 2 * (all.linkMs + owner.linkMs),

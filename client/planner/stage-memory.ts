@@ -1,6 +1,6 @@
 import { tensorOf } from '../model/graph.ts';
 import type { Crew, Crews } from './crew.ts';
-import { keptRegisters, LAYOUT_BITS, layoutBitOf, stageScript, tensorIn } from './holdings.ts';
+import { keptBytes, LAYOUT_BITS, layoutBitOf, stageScript, tensorIn } from './holdings.ts';
 import type { StageLayout } from './layouts.ts';
 import { nodeClass, OWNER, slotsOf, WHOLE, zeros } from './loads.ts';
 import { fixedBytes } from './memory.ts';
@@ -11,7 +11,7 @@ export interface StageMemory {
   classes: readonly number[];
   /** Parameters with gradient sums and optimizer state, and what else is there all the time. */
   heldBytes: number[];
-  /** What one micro-batch keeps. */
+  /** What one micro-batch keeps, before its backward or until its weight gradients are done. */
   keptBytes: number[];
   /** What the hungriest op has besides for a moment. */
   passingBytes: number[];
@@ -28,17 +28,15 @@ export function stageMemory(problem: Problem, layout: StageLayout): StageMemory 
   const registers = script.steps.flatMap(({ inputs, output }) => [...inputs, output]);
   const slots = slotsOf([...nodeClasses, ...registers.map(classOf)]);
   const { classes, count } = slots;
+  const slotOf = (register: number) => slots.of(classOf(register));
+  const bytesOf = (register: number) => problem.tensorBytes[tensorIn(register) + 1];
   const memory: StageMemory = {
     classes,
     heldBytes: zeros(count),
-    keptBytes: zeros(count),
+    keptBytes: keptBytes(script, { count, of: slotOf, bytesOf }),
     passingBytes: zeros(count),
   };
-  const slotOf = (register: number) => slots.of(classOf(register));
-  const bytesOf = (register: number) => problem.tensorBytes[tensorIn(register) + 1];
   nodeClasses.forEach((c, i) => (memory.heldBytes[slots.of(c)] += problem.stateBytes[start + i]));
-  for (const [register, times] of keptRegisters(script))
-    memory.keptBytes[slotOf(register)] += times * bytesOf(register);
   for (const { inputs, output, kind } of script.steps) {
     const node = tensorIn(output);
     const own = zeros(count);

@@ -105,6 +105,11 @@ export interface ForwardTask {
   training: boolean;
   /** Measure the importance of units on this micro-batch, in its backward; its first pass decides. */
   measure?: boolean;
+  /**
+   * How many steps the weights lie behind the newest: what `StepTask.keeps` allowed for; its first pass decides. The backward uses the
+   * same ones, whatever steps come in between. Left out: the newest.
+   */
+  age?: number;
 }
 
 export interface Metrics {
@@ -129,6 +134,14 @@ export interface BackwardTask {
    * absent where the segment has no output register.
    */
   gradient?: Float32Array;
+  /** True: only the input gradient is made; those of weights wait for `weights`. Left out: they are summed at once. */
+  defer?: boolean;
+}
+
+/** A pass whose backward was told to defer. */
+export interface WeightsTask {
+  segment: number;
+  micro: number;
 }
 
 export interface BackwardResult {
@@ -140,6 +153,13 @@ export interface StepTask {
   /** Micro-batches whose gradients were summed: the divisor. Zero leaves weights and optimizer state alone. */
   counted: number;
   learningRate: number;
+  /**
+   * The step that ends, where micro-batches of the next one may be under way already; its metrics are given, and no weight gradient of
+   * it may be pending. Left out: nothing else is under way.
+   */
+  step?: number;
+  /** How many versions of the weights before the new one forwards may still ask for; left out: none. */
+  keeps?: number;
 }
 
 export interface StepResult {
@@ -163,7 +183,10 @@ export interface MemoryUse {
   bytes: number;
   /** Largest `bytes` since the block was loaded. */
   peakBytes: number;
-  /** What the block must hold: parameters and their gradient sums; optimizer state; most activations kept at once. */
+  /**
+   * What the block must hold: parameters, with the most versions of them kept at once; their gradient sums; optimizer state; most that
+   * micro-batches in flight kept at once.
+   */
   accounted: {
     parametersBytes: number;
     gradientsBytes: number;
@@ -177,12 +200,15 @@ export interface BlockCost {
   forwardMs: number;
   /** Input and weight gradient together. */
   backwardMs: number;
+  /** Of that, what can be deferred: the gradients of weights. */
+  weightsMs: number;
 }
 
 /**
  * Runs one block. Calls are served one at a time in the order they came. A micro-batch goes forward through the segments that are not
- * idle, in order, and in training back again; a pass whose turn it is not is rejected. A rejected call leaves the block as it was and
- * says why for people (lost WebGL context, out of memory, numbers that are not finite).
+ * idle, in order, and in training back again; a pass whose turn it is not is rejected. Weight gradients that were deferred come after
+ * the backward, before the step that counts them. Where a micro-batch's number is in flight in two steps, the earlier step is meant. A
+ * rejected call leaves the block as it was and says why for people (lost WebGL context, out of memory, numbers that are not finite).
  */
 export interface Compute {
   readonly device: DeviceInfo;
@@ -192,8 +218,10 @@ export interface Compute {
   load(block: BlockSpec, state: LayerState[]): Promise<void>;
   forward(task: ForwardTask): Promise<ForwardResult>;
   backward(task: BackwardTask): Promise<BackwardResult>;
+  /** Sums the weight gradients that a backward left pending. */
+  weights(task: WeightsTask): Promise<void>;
   step(task: StepTask): Promise<StepResult>;
-  /** Forgets micro-batches in flight and gradients summed since the last step. */
+  /** Forgets micro-batches in flight, pending weight gradients and gradients summed since the last step. */
   abandon(): Promise<void>;
   /** What this block has of a layer. */
   read(layer: string): Promise<LayerState>;

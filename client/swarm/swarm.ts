@@ -10,7 +10,7 @@ import { PROTOCOL_VERSION } from '../../shared/version.ts';
 import { TASKS, type Task } from '../data/tasks.ts';
 import { modelGraph, parameterCount, sizeOf, widthOf } from '../model/graph.ts';
 import { layersOf } from '../partition/stages.ts';
-import type { PartOnTheWay } from '../pipeline/block-runner.ts';
+import type { PartOnTheWay } from '../pipeline/junctions.ts';
 import type { Report } from '../../shared/schema/report.ts';
 import type { Span } from '../../shared/schema/timeline.ts';
 import type { Clock } from '../ports/clock.ts';

@@ -86,6 +86,8 @@ export const RunConfigSchema = v.pipe(
     /** Samples per optimizer step. */
     batch: whole(1, LIMITS.run.batch),
     microBatches: whole(1, LIMITS.run.microBatches),
+    /** `sync` (where left out): every step waits for all its gradients, as on one device. `async`: steps overlap, on weights a step old. */
+    schedule: v.optional(v.picklist(['sync', 'async'])),
     optimizer: OptimizerSchema,
     seed: whole(0, 0x7fffffff),
     /** When a peer leaves: go on with the rest at once, or wait until somebody says so. */

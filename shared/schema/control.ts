@@ -94,6 +94,8 @@ export const PeerReportSchema = v.strictObject({
     }),
   }),
   ledger: v.strictObject({ whole: u32, partial: u32, skipped: u32 }),
+  /** Updates that forwards did without: their sum over so many micro-batches, and the most. */
+  staleness: v.strictObject({ micros: u32, sum: whole(0, 1e15), max: u32 }),
   wire: v.strictObject({ bytesSent: whole(0, 1e15), messagesSent: whole(0, 1e15) }),
   /** What it sent over each boundary in training, frame headers included. */
   traffic: v.pipe(
@@ -185,7 +187,10 @@ const options = [
   v.strictObject({
     type: v.literal('profile-answer'),
     /** One for each layer, in order: all of it, one micro-batch, alone. */
-    costs: v.pipe(v.array(v.strictObject({ forwardMs: ms, backwardMs: ms })), v.maxLength(LIMITS.run.layers)),
+    costs: v.pipe(
+      v.array(v.strictObject({ forwardMs: ms, backwardMs: ms, weightsMs: ms })),
+      v.maxLength(LIMITS.run.layers),
+    ),
     /** What a forward or backward costs whatever its size. */
     taskMs: ms,
     /** Budget for tensors; null: none was set. */

@@ -51,6 +51,15 @@ export type Order = v.InferOutput<typeof OrderSchema>;
 export const SourceSchema = v.strictObject({ layer: LayerName, from: PeerIdSchema });
 export type Source = v.InferOutput<typeof SourceSchema>;
 
+/** Micro-batches that a stage may have under way. */
+export const StageCapsSchema = v.strictObject({
+  /** Between their forward and their input gradient. */
+  inFlight: whole(1, LIMITS.run.microBatches),
+  /** Between their forward and their weight gradients. */
+  kept: whole(1, LIMITS.run.microBatches),
+});
+export type StageCaps = v.InferOutput<typeof StageCapsSchema>;
+
 export const PlanSchema = v.strictObject({
   term: TermSchema,
   version: whole(1, 0xffffffff),
@@ -60,6 +69,8 @@ export const PlanSchema = v.strictObject({
   /** The step before which training ends: the run's steps, or fewer where somebody pressed Stop. */
   endStep: whole(0, LIMITS.run.steps),
   stages: v.pipe(v.array(StageSchema), v.minLength(1), v.maxLength(LIMITS.room.peers)),
+  /** One for each stage, from measured links; left out: one more than the schedule needs where anything is exchanged. */
+  caps: v.optional(v.pipe(v.array(StageCapsSchema), v.minLength(1), v.maxLength(LIMITS.room.peers))),
   orders: v.pipe(v.array(OrderSchema), v.maxLength(LIMITS.run.layers)),
   /** Where state comes from when the plan begins; what no source has starts from the seed. */
   sources: v.pipe(v.array(SourceSchema), v.maxLength(LIMITS.run.layers * LIMITS.room.peers)),

@@ -112,6 +112,8 @@ export const ReportSchema = v.strictObject({
   throughput: v.strictObject({ samples_per_second: amount }),
   /** Summed over blocks: each micro-batch ends once at each block. */
   micro_batches: v.strictObject({ whole: count, partial: count, skipped: count }),
+  /** Updates that forwards did without, in mean and at most: 0 with `sync`. */
+  staleness: v.strictObject({ mean: amount, max: count }),
   wire: v.strictObject({ bytes_sent: count, messages_sent: count }),
   /** Taylor scores of units, by the layer that makes them: mean over samples of |output * gradient|. */
   importance: v.array(v.strictObject({ layer: v.string(), scores: v.array(amount) })),

@@ -7,26 +7,35 @@ import { SimRoom, tinyConfig } from '../simulation/sim-room.ts';
 import type { MemoryOrigin } from '../simulation/tiny-task.ts';
 import { withWay } from './ways.ts';
 
-/** What takes its time on a device of the table: passes of a micro-batch. */
-const PASSES: readonly string[] = ['forward', 'backward', 'weights'];
 const LIMIT_MS = 36_000_000;
 /** Rows of a micro-batch: as few as there can be, since nothing is learned here. */
 const ROWS = 2;
 
-/** The same device, but every training pass takes `passMs` longer. */
+/** The same device, but forward, input gradient and weight gradient of whatever it holds take `passMs` each. */
 function slowed(inner: Compute, clock: Clock, passMs: number): Compute {
-  const passed = () => new Promise<void>((resolve) => void clock.after(passMs, resolve));
+  const after = async <T>(passes: number, work: Promise<T>): Promise<T> => {
+    const result = await work;
+    await new Promise<void>((resolve) => void clock.after(passes * passMs, resolve));
+    return result;
+  };
+  const slow: Partial<Compute> = {
+    profile: (blocks) =>
+      Promise.resolve(
+        blocks.map(({ segments }) =>
+          segments.some(({ ops }) => ops.length > 0)
+            ? { forwardMs: passMs, backwardMs: 2 * passMs, weightsMs: passMs }
+            : { forwardMs: 0, backwardMs: 0, weightsMs: 0 },
+        ),
+      ),
+    forward: (task) => after(task.training ? 1 : 0, inner.forward(task)),
+    backward: (task) => after(task.defer ? 1 : 2, inner.backward(task)),
+    weights: (task) => after(1, inner.weights(task)),
+  };
   return new Proxy(inner, {
     get(target, name) {
+      if (name in slow) return slow[name as keyof Compute];
       const value: unknown = Reflect.get(target, name);
-      if (typeof value !== 'function') return value;
-      const method = (value as (...args: unknown[]) => Promise<unknown>).bind(target);
-      if (!PASSES.includes(String(name))) return method;
-      return async (task: { training?: boolean }) => {
-        const result = await method(task);
-        if (task.training !== false) await passed();
-        return result;
-      };
+      return typeof value === 'function' ? (value as () => unknown).bind(target) : value;
     },
   });
 }

@@ -1,5 +1,5 @@
 import { mlp } from '../../client/model/models.ts';
-import type { PartOnTheWay } from '../../client/pipeline/block-runner.ts';
+import type { PartOnTheWay } from '../../client/pipeline/junctions.ts';
 import type { LayerState } from '../../client/ports/compute.ts';
 import { hashText, randomUniform } from '../../shared/counter-random.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';

@@ -63,10 +63,13 @@ describe('an emulated device', () => {
       training,
     });
 
-  it('takes its share of the whole time for forward and backward, real time counted in', async () => {
+  it('takes its share of the whole time for forward and each gradient, real time counted in', async () => {
     realMs = 15;
     assert.equal(await lasts(() => forward(0)), 20);
-    assert.equal(await lasts(() => device.backward({ segment: 0, micro: 0 })), 20);
+    assert.equal(await lasts(() => device.backward({ segment: 0, micro: 0 })), 40);
+    assert.equal(await lasts(() => forward(1)), 20);
+    assert.equal(await lasts(() => device.backward({ segment: 0, micro: 1, defer: true })), 20);
+    assert.equal(await lasts(() => device.weights({ segment: 0, micro: 1 })), 20);
   });
 
   it('adds nothing where the real device is slower, and nothing to a step', async () => {
@@ -91,8 +94,8 @@ describe('an emulated device', () => {
   it("reports the emulated times, by each block's share, and its speed", async () => {
     const costs = await device.profile([quarter(whole), whole]);
     assert.deepEqual(costs, [
-      { forwardMs: 20, backwardMs: 20 },
-      { forwardMs: 80, backwardMs: 80 },
+      { forwardMs: 20, backwardMs: 40, weightsMs: 20 },
+      { forwardMs: 80, backwardMs: 160, weightsMs: 80 },
     ]);
     assert.equal(device.device.emulatedMs, 80);
   });

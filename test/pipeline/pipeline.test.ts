@@ -12,9 +12,14 @@ import { tinyConfig } from '../simulation/sim-room.ts';
 
 const progress = (changes: Partial<BlockProgress>): BlockProgress => ({
   microBatches: 4,
-  inFlightMax: 2,
+  steps: 0,
+  end: 4,
+  caps: { inFlight: 2, kept: 4 },
   forwards: [0],
   backwards: [0],
+  weights: changes.backwards ?? [0],
+  isAwaited: (changes.backwards ?? [0]).map(() => true),
+  defers: (changes.backwards ?? [0]).map(() => false),
   forwardReady: () => true,
   backwardReady: () => true,
   ...changes,

@@ -98,7 +98,7 @@ function objectiveFromScratch({ problem, idealStepMs, loadOf }: CostModel, first
     const way = next && crossing(problem, crew, layout.exit, next.crew, next.layout.entry);
     const hopMs = way ? way.latencyMs + bytes * way.msPerByte : 0;
     const inFlight = Math.min(m, tails.length - s + (way || layout.exchangeCount > 0 ? 1 : 0));
-    const workMs = cost.forwardMs + cost.backwardMs;
+    const workMs = cost.forwardMs + cost.inputGradientMs;
     const filledMs = inFlight > 1 ? (workMs * layout.exchangeCount) / (layout.exchangeCount + 1) : 0;
     const passMs = workMs + Math.max(cost.waitMs, filledMs) + 2 * hopMs;
     const linkMs = Math.max(cost.linkMs, way ? bytes * way.msPerByte : 0);

@@ -17,14 +17,17 @@ export interface Room {
 
 export const idOf = (i: number): string => `p${String(i).padStart(9, '0')}`;
 
-/** A device that takes `ms` for the whole model's forward, and as much for its backward, by operations. */
+/**
+ * A device that takes `ms` for the whole model's forward, and as much for its backward, by operations. None of that can be deferred, so
+ * that the formulas of 1F1B hold.
+ */
 export function deviceOf(model: ModelSpec, i: number, ms: number, more: Partial<Device> = {}): Device {
   const { nodes } = modelGraph(model);
   const all = nodes.reduce((sum, node) => sum + node.operations, 0);
   const layerCosts = model.layers.map(({ name }) => {
     const own = nodes.filter(({ layer }) => layer === name);
     const share = own.reduce((sum, node) => sum + node.operations, 0) / all;
-    return { forwardMs: ms * share, backwardMs: ms * share };
+    return { forwardMs: ms * share, backwardMs: ms * share, weightsMs: 0 };
   });
   return { peer: idOf(i), layerCosts, taskMs: 0, memoryBytes: null, steadiness: 1, ...more };
 }
@@ -120,10 +123,13 @@ export const roomArbitrary = (
       const devices = Array.from({ length: choice.peers }, (_, i) => {
         const device = deviceOf(model, i, 5 + 95 * draw(), { taskMs: draw(), steadiness: 0.5 + draw() / 2 });
         // Some layers suit some devices better.
-        device.layerCosts = device.layerCosts.map(({ forwardMs, backwardMs }) => ({
-          forwardMs: forwardMs * (0.5 + draw()),
-          backwardMs: backwardMs * (0.5 + 2 * draw()),
-        }));
+        device.layerCosts = device.layerCosts.map((cost) => {
+          const [forwardMs, backwardMs] = [
+            cost.forwardMs * (0.5 + draw()),
+            cost.backwardMs * (0.5 + 2 * draw()),
+          ];
+          return { forwardMs, backwardMs, weightsMs: backwardMs * draw() };
+        });
         const share =
           choice.room === null || draw() < 0.2
             ? null

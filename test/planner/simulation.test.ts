@@ -44,6 +44,13 @@ describe('a room on virtual time takes as long for a step as predicted, within 2
       [1, 0.5, 2, 1, 1, 1],
       5,
     ],
+    ['four stages without a flush', { grid: { stages: 4, lanes: 1 }, schedule: 'async' }, [1, 0.5, 2, 1], 5],
+    [
+      'four stages, sixteen micro-batches, far apart',
+      { grid: { stages: 4, lanes: 1 }, batch: 64, microBatches: 16 },
+      [1, 1, 1, 1],
+      20,
+    ],
   ];
   for (const [name, changes, speeds, latencyMs] of cases) {
     it(name, async () => {

@@ -12,7 +12,7 @@ import { makePlan } from '../../client/planner/plan.ts';
 import { predict, stagesOf } from '../../client/planner/predict.ts';
 import { problemOf } from '../../client/planner/profile.ts';
 import { planComplaint } from '../../client/pipeline/assignment.ts';
-import { inFlightMax } from '../../client/pipeline/schedule.ts';
+import { capsOfStages } from '../../client/planner/caps.ts';
 import { PlanSchema } from '../../shared/schema/plan.ts';
 import { assertProperty } from '../support/property.ts';
 import { modelArbitrary } from '../support/random-model.ts';
@@ -96,9 +96,9 @@ describe('what a plan costs', () => {
             ({ isInner, index }) => isInner && partition.segments[index].stage === stage,
           );
           assert.equal(layout.exchangeCount, inner.length, 'exchanges');
-          const inFlight = inFlightMax(partition, stage, problem.microBatches);
+          const { kept } = capsOfStages(problem, partition)[stage];
           crew.lanes.forEach((_, lane) => {
-            const bound = laneBytes(model.memoryOf(layout), crew, lane, inFlight);
+            const bound = laneBytes(model.memoryOf(layout), crew, lane, kept);
             assert.ok(bound >= memoryBytes[stage][lane] * (1 - 1e-9), 'memory');
           });
           const busyMs = model.busyMsOf(layout, crew) * problem.microBatches;

@@ -36,7 +36,7 @@ export class SimDevice implements port.Compute {
   async profile(blocks: port.BlockSpec[]): Promise<port.BlockCost[]> {
     const costs = blocks.map((block) => {
       const forwardMs = (operationsOf(block.segments, block) * block.rows) / (OPERATIONS_PER_MS * this.speed);
-      return { forwardMs, backwardMs: 2 * forwardMs };
+      return { forwardMs, backwardMs: 2 * forwardMs, weightsMs: forwardMs };
     });
     await this.#pass(50);
     return costs;
@@ -66,8 +66,13 @@ export class SimDevice implements port.Compute {
 
   async backward(task: port.BackwardTask): Promise<port.BackwardResult> {
     const result = await this.#inner.backward(task);
-    await this.#pass(2 * this.#msFor(task.segment, this.#rows));
+    await this.#pass((task.defer ? 1 : 2) * this.#msFor(task.segment, this.#rows));
     return result;
+  }
+
+  async weights(task: port.WeightsTask): Promise<void> {
+    await this.#inner.weights(task);
+    await this.#pass(this.#msFor(task.segment, this.#rows));
   }
 
   async step(task: port.StepTask): Promise<port.StepResult> {

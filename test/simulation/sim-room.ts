@@ -3,7 +3,7 @@ import type { Clock } from '../../client/ports/clock.ts';
 import type { Compute } from '../../client/ports/compute.ts';
 import { modelGraph } from '../../client/model/graph.ts';
 import { overlay } from '../../client/model/pieces.ts';
-import type { PartOnTheWay } from '../../client/pipeline/block-runner.ts';
+import type { PartOnTheWay } from '../../client/pipeline/junctions.ts';
 import type { NamedArray } from '../../client/ports/compute.ts';
 import type { Storage } from '../../client/ports/storage.ts';
 import { Swarm } from '../../client/swarm/swarm.ts';

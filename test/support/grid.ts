@@ -102,6 +102,14 @@ export class Grid {
         await this.#each(segment, (cell, view) => this.#backward(cell, view, micro, rows));
       }
     }
+    // As late as training may do them.
+    for (const micro of batches.keys()) {
+      for (let segment = 0; segment < this.segmentStages.length; segment++) {
+        await this.#each(segment, async ({ compute }, { defers, index }) => {
+          if (defers) await compute.weights({ segment: index, micro });
+        });
+      }
+    }
     const metrics: Metrics[] = [];
     for (const { compute, assignment } of this.cells.flat()) {
       const result = await compute.step({ counted: batches.length, learningRate });
@@ -200,7 +208,12 @@ export class Grid {
 
   async #backward(cell: Cell, view: SegmentView, micro: number, rows: number): Promise<void> {
     const gradient = view.after && this.#take('backward', cell, view.after, rows);
-    const result = await cell.compute.backward({ segment: view.index, micro, ...(gradient && { gradient }) });
+    const result = await cell.compute.backward({
+      segment: view.index,
+      micro,
+      defer: view.defers,
+      ...(gradient && { gradient }),
+    });
     if (view.before) this.#send('backward', cell, view.before, rows, result.gradient);
   }
 

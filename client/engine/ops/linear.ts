@@ -4,7 +4,7 @@ import type { Kernels } from '../kernels/index.ts';
 import { isPointwise, windowOf, type Window } from '../kernels/window.ts';
 import type { Parameter } from '../parameter.ts';
 import { DERIVATIVES } from './activations.ts';
-import type { Kept, OpContext, RunningOp } from './op.ts';
+import type { Kept, OpContext, Pass, RunningOp } from './op.ts';
 
 /** What follows a product within a layer, done with it in one pass. */
 export interface Finish {
@@ -31,49 +31,53 @@ export class Linear implements RunningOp {
     this.window = window && !isPointwise(window) ? window : null;
   }
 
-  forward([x]: readonly Tensor2D[]): { output: Tensor2D } {
+  forward([x]: readonly Tensor2D[], { version }: Pass): { output: Tensor2D } {
     const { kernels, kernel, window } = this;
     const { activation } = this.finish;
-    const bias = this.finish.bias?.value ?? null;
+    const bias = this.finish.bias?.tilesOf(version)[0] ?? null;
+    const tiles = kernel.tilesOf(version);
     const output = window
-      ? kernels.convolve(x, kernel.value, bias, activation, window)
-      : kernels.dense(x, kernel.tiles, bias, activation);
+      ? kernels.convolve(x, tiles[0], bias, activation, window)
+      : kernels.dense(x, tiles, bias, activation);
     return { output };
   }
 
   backward(
-    { inputs: [x], output, release }: Kept,
+    { inputs: [x], output, release, learn }: Kept,
     gradient: Tensor2D,
     wantsInput: boolean,
+    { version }: Pass,
   ): (Tensor2D | null)[] {
-    const { kernels, kernel, window } = this;
-    const { bias, activation } = this.finish;
+    const { activation } = this.finish;
     const dz =
       activation === 'linear'
         ? gradient
-        : kernels.elementwise(DERIVATIVES[activation], gradient, [output!], []);
-    if (bias) bias.sums[0] = kernels.addColumnSums(bias.sums[0], dz);
-    if (window) kernel.sums[0] = kernels.addConvolutionGradient(kernel.sums[0], x!, dz, window);
-    else this.addKernelGradients(x!, dz);
+        : this.kernels.elementwise(DERIVATIVES[activation], gradient, [output!], []);
+    // Before the input gradient: where it is done at once, x is gone when that is made.
+    learn({ tensors: [dz], readsInputs: true, add: () => this.addGradients(x!, dz) });
     release();
-    const result = wantsInput ? this.inputGradient(dz) : null;
-    dz.dispose();
-    return [result];
+    return [wantsInput ? this.inputGradient(dz, version) : null];
   }
 
-  private addKernelGradients(x: Tensor2D, dz: Tensor2D): void {
+  private addGradients(x: Tensor2D, dz: Tensor2D): void {
+    const { kernels, window } = this;
+    const { bias } = this.finish;
     const { sums, tileRows } = this.kernel;
+    if (bias) bias.sums[0] = kernels.addColumnSums(bias.sums[0], dz);
+    if (window) {
+      sums[0] = kernels.addConvolutionGradient(sums[0], x, dz, window);
+      return;
+    }
     let from = 0;
     tileRows.forEach((rows, i) => {
-      sums[i] = this.kernels.addKernelGradient(sums[i], x, dz, from, rows);
+      sums[i] = kernels.addKernelGradient(sums[i], x, dz, from, rows);
       from += rows;
     });
   }
 
-  private inputGradient(dz: Tensor2D): Tensor2D {
+  private inputGradient(dz: Tensor2D, version: number): Tensor2D {
     const { kernels, kernel, window } = this;
-    return window
-      ? kernels.convolveBack(dz, kernel.value, window)
-      : kernels.denseInputGradient(dz, kernel.tiles);
+    const tiles = kernel.tilesOf(version);
+    return window ? kernels.convolveBack(dz, tiles[0], window) : kernels.denseInputGradient(dz, tiles);
   }
 }

@@ -2,7 +2,7 @@ import type { Tensor2D } from '@tensorflow/tfjs-core';
 import type { Op } from '../../model/graph.ts';
 import type { ElementwiseProgram, Summand } from '../kernels/elementwise.ts';
 import type { Parameter } from '../parameter.ts';
-import type { OpContext, RunningOp } from './op.ts';
+import { sumsOf, type OpContext, type RunningOp } from './op.ts';
 
 /** Statistics are one per column (batch normalization) or one per row (layer normalization, softmax). */
 type Along = 'columns' | 'rows';
@@ -116,9 +116,9 @@ export function normalization(context: OpContext, op: Normalizing): RunningOp {
 
   const standardised = (x: Tensor2D, mean: Tensor2D, inverseDeviation: Tensor2D) =>
     kernels.elementwise(programs.standardise, kernels.copy(x), [mean, inverseDeviation], []);
-  const placed = (xhat: Tensor2D): Tensor2D => {
-    const stretched = gamma ? kernels.elementwise(times, xhat, [gamma.value], []) : xhat;
-    return beta ? kernels.elementwise(plus, stretched, [beta.value], []) : stretched;
+  const placed = (xhat: Tensor2D, version: number): Tensor2D => {
+    const stretched = gamma ? kernels.elementwise(times, xhat, gamma.tilesOf(version), []) : xhat;
+    return beta ? kernels.elementwise(plus, stretched, beta.tilesOf(version), []) : stretched;
   };
   const moments = (x: Tensor2D): { mean: Tensor2D; variance: Tensor2D } => {
     const factor = 1 / countOf(x);
@@ -138,32 +138,34 @@ export function normalization(context: OpContext, op: Normalizing): RunningOp {
 
   return {
     keeps: { input: true, output: false },
-    forward([x], { training }) {
+    forward([x], { training, version }) {
       if (movingMean && movingVariance && !training) {
         const deviation = kernels.elementwise(inverse, kernels.copy(movingVariance.value), [], [op.epsilon]);
-        const output = placed(standardised(x, movingMean.value, deviation));
+        const output = placed(standardised(x, movingMean.value, deviation), version);
         deviation.dispose();
         return { output };
       }
       const { mean, variance } = moments(x);
       const deviation = kernels.elementwise(inverse, kernels.copy(variance), [], [op.epsilon]);
-      const output = placed(standardised(x, mean, deviation));
+      const output = placed(standardised(x, mean, deviation), version);
       deviation.dispose();
       return { output, extras: [mean, variance] };
     },
-    backward({ inputs: [x], extras: [mean, variance] }, gradient, wantsInput) {
-      // Statistics learn here: a forward may still be refused after this op has run.
-      if (movingMean && movingVariance) {
+    backward({ inputs: [x], extras: [mean, variance], learn }, gradient, wantsInput, { version }) {
+      const deviation = kernels.elementwise(inverse, kernels.copy(variance), [], [op.epsilon]);
+      const xhat = standardised(x!, mean, deviation);
+      // Statistics learn with the weights: a forward may still be refused after this op has run.
+      const add = () => {
+        if (!movingMean || !movingVariance) return;
         follow(movingMean, mean);
         follow(movingVariance, variance);
-      }
-      const deviation = kernels.elementwise(inverse, variance, [], [op.epsilon]);
-      const xhat = standardised(x!, mean, deviation);
-      if (gamma) addTo(kernels, gamma, kernels.columnSums(product, [gradient, xhat], []));
-      if (beta) beta.sums[0] = kernels.addColumnSums(beta.sums[0], gradient);
+      };
+      learn({ tensors: [mean, variance], readsInputs: false, add });
+      if (gamma) learn(sumsOf(kernels, gamma, kernels.columnSums(product, [gradient, xhat], [])));
+      if (beta) learn(sumsOf(kernels, beta, kernels.addColumnSums(null, gradient)));
       let result: Tensor2D | null = null;
       if (wantsInput) {
-        const g = gamma ? kernels.elementwise(times, gradient, [gamma.value], []) : gradient;
+        const g = gamma ? kernels.elementwise(times, gradient, gamma.tilesOf(version), []) : gradient;
         const a = sum(total, [g]);
         const b = sum(product, [g, xhat]);
         result = kernels.elementwise(programs.unstandardise, g, [xhat, a, b, deviation], [countOf(x!)]);
@@ -172,15 +174,10 @@ export function normalization(context: OpContext, op: Normalizing): RunningOp {
       } else {
         gradient.dispose();
       }
-      for (const tensor of [xhat, mean, deviation]) tensor.dispose();
+      for (const tensor of [xhat, deviation]) tensor.dispose();
       return [result];
     },
   };
-}
-
-function addTo(kernels: OpContext['kernels'], parameter: Parameter, gradient: Tensor2D): void {
-  parameter.sums[0] = kernels.addColumnSums(parameter.sums[0], gradient);
-  gradient.dispose();
 }
 
 const exponentials: ElementwiseProgram = {

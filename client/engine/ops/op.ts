@@ -23,6 +23,17 @@ export interface Pass {
   /** The sample of the step that the micro-batch begins with. */
   firstSample: number;
   training: boolean;
+  /** Of the weights that it uses. */
+  version: number;
+}
+
+/** The gradients of an op's parameters, still to be added to the sums. */
+export interface WeightWork {
+  /** Needed for it; they stay alive until then and are disposed after. */
+  tensors: readonly Tensor2D[];
+  /** The op's inputs are needed for it, too. */
+  readsInputs: boolean;
+  add: () => void;
 }
 
 /** What is left of a forward for its backward. */
@@ -35,6 +46,8 @@ export interface Kept {
   extras: readonly Tensor2D[];
   /** Lets go of those inputs and outputs that nothing else reads: called as soon as they are not read here any more. */
   release: () => void;
+  /** Takes the work of parameters over: it is done now, or after this backward. */
+  learn: (work: WeightWork) => void;
 }
 
 /** An op of a block with its parameters on the device: forward and backward by hand, so that nothing is computed twice. */
@@ -45,6 +58,12 @@ export interface RunningOp {
   readonly tensors?: readonly Tensor2D[];
   /** The inputs stay the caller's, the output is new; `extras` are kept for backward (in training only). */
   forward(inputs: readonly Tensor2D[], pass: Pass): { output: Tensor2D; extras?: Tensor2D[] };
-  /** Adds to the gradient sums; gives dLoss/dInput of each input where that is wanted. Consumes dLoss/dOutput and the extras. */
+  /** Gives dLoss/dInput of each input where that is wanted, hands on what parameters learn. Consumes dLoss/dOutput and the extras. */
   backward(kept: Kept, gradient: Tensor2D, wantsInput: boolean, pass: Pass): (Tensor2D | null)[];
+}
+
+/** What a parameter of one row learns from sums that are formed already. */
+export function sumsOf(kernels: Kernels, parameter: Parameter, sums: Tensor2D): WeightWork {
+  const add = () => (parameter.sums[0] = kernels.addColumnSums(parameter.sums[0], sums));
+  return { tensors: [sums], readsInputs: false, add };
 }

@@ -6,7 +6,7 @@ import type { ColumnCut, DropoutMask } from '../kernels/kernels.ts';
 import { windowOf, type Window } from '../kernels/window.ts';
 import { matrixOf } from '../matrix.ts';
 import { CURVES, DERIVATIVES, leakyRelu, leakyReluDerivative } from './activations.ts';
-import type { OpContext, Pass, RunningOp } from './op.ts';
+import { sumsOf, type OpContext, type Pass, type RunningOp } from './op.ts';
 
 type OpOf<Kind extends Op['kind']> = Extract<Op, { kind: Kind }>;
 
@@ -34,9 +34,12 @@ const addBoth: ElementwiseProgram = {
 export function bias({ kernels, parameters: [parameter] }: OpContext): RunningOp {
   return {
     keeps: NOTHING,
-    forward: ([x]) => ({ output: kernels.elementwise(addBias, kernels.copy(x), [parameter.value], []) }),
-    backward(_, gradient) {
-      parameter.sums[0] = kernels.addColumnSums(parameter.sums[0], gradient);
+    forward: ([x], { version }) => ({
+      output: kernels.elementwise(addBias, kernels.copy(x), parameter.tilesOf(version), []),
+    }),
+    backward({ learn }, gradient) {
+      // The gradient itself goes on.
+      learn(sumsOf(kernels, parameter, kernels.addColumnSums(null, gradient)));
       return [gradient];
     },
   };
@@ -132,16 +135,16 @@ export function depthwise(
   const window = windowOf(input.shape.shape, op.kernelSize, op.strides, op.padding);
   return {
     keeps: { input: true, output: false },
-    forward: ([x]) => ({ output: kernels.depthwise(x, kernel.value, window) }),
-    backward({ inputs: [x] }, gradient, wantsInput) {
-      const each = kernels.depthwiseKernelGradients(x!, gradient, window);
-      kernel.sums[0] = kernels.addColumnSums(kernel.sums[0], each);
-      each.dispose();
-      const result = wantsInput
-        ? kernels.depthwiseInputGradient(gradient, kernel.value, window, op.multiplier)
-        : null;
-      gradient.dispose();
-      return [result];
+    forward: ([x], { version }) => ({ output: kernels.depthwise(x, kernel.tilesOf(version)[0], window) }),
+    backward({ inputs: [x], learn }, gradient, wantsInput, { version }) {
+      const add = () => {
+        const each = kernels.depthwiseKernelGradients(x!, gradient, window);
+        kernel.sums[0] = kernels.addColumnSums(kernel.sums[0], each);
+        each.dispose();
+      };
+      learn({ tensors: [gradient], readsInputs: true, add });
+      const [weights] = kernel.tilesOf(version);
+      return [wantsInput ? kernels.depthwiseInputGradient(gradient, weights, window, op.multiplier) : null];
     },
   };
 }

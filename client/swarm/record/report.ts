@@ -57,6 +57,15 @@ export function makeReport(record: RunRecord, timelines: Report['timelines'] = [
       partial: sum(record.peers, (peer) => peer.ledger.partial),
       skipped: sum(record.peers, (peer) => peer.ledger.skipped),
     },
+    staleness: {
+      mean:
+        sum(record.peers, (peer) => peer.staleness.sum) /
+        Math.max(
+          1,
+          sum(record.peers, (peer) => peer.staleness.micros),
+        ),
+      max: Math.max(0, ...record.peers.map((peer) => peer.staleness.max)),
+    },
     wire: {
       bytes_sent: sum(record.peers, (peer) => peer.wire.bytesSent),
       messages_sent: sum(record.peers, (peer) => peer.wire.messagesSent),

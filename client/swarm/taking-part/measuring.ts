@@ -1,13 +1,13 @@
 import type { RunConfig } from '../../../shared/schema/config.ts';
 import { modelGraph, type ModelGraph, type Node } from '../../model/graph.ts';
-import type { BlockSpec, Compute, Register } from '../../ports/compute.ts';
+import type { BlockCost, BlockSpec, Compute, Register } from '../../ports/compute.ts';
 
 /** Wider layers are measured on some of their units: their arrays might not fit where one lane of them does. */
 const NUMBERS_MEASURED = 1_000_000;
 
 /** What a device takes for a model, layer by layer. */
 export interface DeviceProfile {
-  costs: { forwardMs: number; backwardMs: number }[];
+  costs: BlockCost[];
   /** What a forward or a backward costs whatever its size: the way into the device and back. */
   taskMs: number;
 }
@@ -23,11 +23,13 @@ export async function measureDevice(compute: Compute, config: RunConfig): Promis
     ...layers.map((nodes, i) => blockOf(config, graph, nodes, shares[i])),
   ]);
   const taskMs = (idle.forwardMs + idle.backwardMs) / 2;
+  // Weight gradients bring nothing in or out.
   const beyond = (ms: number, share: number) => Math.max(ms - taskMs, 0) / share;
   return {
-    costs: costs.map(({ forwardMs, backwardMs }, i) => ({
+    costs: costs.map(({ forwardMs, backwardMs, weightsMs }, i) => ({
       forwardMs: beyond(forwardMs, shares[i]),
       backwardMs: beyond(backwardMs, shares[i]),
+      weightsMs: Math.min(weightsMs, Math.max(backwardMs - taskMs, 0)) / shares[i],
     })),
     taskMs,
   };

@@ -7,7 +7,7 @@ import { TASKS, type Task } from '../../data/tasks.ts';
 import { modelGraph, type ParameterShape } from '../../model/graph.ts';
 import { assignmentOf, planComplaint, type Assignment } from '../../pipeline/assignment.ts';
 import { Ledger } from '../../pipeline/ledger.ts';
-import type { PartOnTheWay } from '../../pipeline/block-runner.ts';
+import type { PartOnTheWay } from '../../pipeline/junctions.ts';
 import { Timeline } from '../../pipeline/timeline.ts';
 import { Traffic } from '../../pipeline/traffic.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -157,12 +157,13 @@ export class Participant {
 
   /** What this peer holds and did, for the report. */
   async report(): Promise<
-    Pick<PeerReport, 'blocks' | 'memory' | 'ledger' | 'busyMs' | 'traffic' | 'importance'>
+    Pick<PeerReport, 'blocks' | 'memory' | 'ledger' | 'staleness' | 'busyMs' | 'traffic' | 'importance'>
   > {
     return {
       blocks: this.#held ? [blockReport(this.#held.assignment)] : [],
       memory: await this.context.compute.memory().catch(() => NO_MEMORY),
       ledger: this.ledger.counts(),
+      staleness: this.ledger.staleness(),
       busyMs: this.timeline.busyMs,
       traffic: this.#traffic.counts(),
       importance: await this.#importance(),
