@@ -137,6 +137,8 @@ export const LIMITS = {
     aheadMax: 8,
     /** The same without a flush between steps, where each adds to how stale weights are. */
     asyncAhead: 2,
+    /** Micro-batches whose weight gradients one device without neighbours sums at once. */
+    mergedMax: 4,
   },
   data: {
     chunkSamples: 1000,

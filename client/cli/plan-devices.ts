@@ -134,6 +134,9 @@ export function devicesOf({ devices }: DeviceFile, { model, batch, microBatches 
       return { forwardMs, backwardMs: 2 * forwardMs, weightsMs: forwardMs };
     }),
     taskMs,
+    msPerNumber: 0,
+    grain: 1,
+    onProcessor: false,
     memoryBytes: memoryMb === undefined ? null : memoryMb * 1e6,
     steadiness,
   }));

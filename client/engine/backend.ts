@@ -16,6 +16,8 @@ export interface Backend {
   name: DeviceInfo['backend'];
   /** Why it is not WebGL, for people; empty if it is. */
   note: string;
+  /** See `DeviceInfo`. */
+  onProcessor: boolean;
   kernels: Kernels;
   /** Throws once the device's memory is gone (a lost WebGL context gives garbage without a word). */
   assertAlive(): void;
@@ -40,7 +42,7 @@ export async function openBackend(force?: 'cpu'): Promise<Backend> {
 async function openCpu(note: string): Promise<Backend> {
   await import('@tensorflow/tfjs-backend-cpu');
   await setBackend('cpu');
-  return { name: 'cpu', note, kernels: kernelsOf('cpu'), assertAlive: () => undefined };
+  return { name: 'cpu', note, onProcessor: true, kernels: kernelsOf('cpu'), assertAlive: () => undefined };
 }
 
 async function openWebgl(): Promise<Backend> {
@@ -64,7 +66,16 @@ async function openWebgl(): Promise<Backend> {
   const kernels = kernelsOf('webgl');
   selfCheck(kernels);
   assertAlive();
-  return { name: 'webgl', note: '', kernels, assertAlive };
+  return { name: 'webgl', note: '', onProcessor: isSoftware(gl), kernels, assertAlive };
+}
+
+/** Names under which browsers render without a graphics processor. */
+const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
+
+function isSoftware(gl: WebGLRenderingContext): boolean {
+  const info = gl.getExtension('WEBGL_debug_renderer_info');
+  const renderer: unknown = gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER);
+  return typeof renderer === 'string' && SOFTWARE.test(renderer);
 }
 
 /** A product that 16-bit arithmetic gets wrong, by tfjs's own kernel and by ours. Throws if a driver computes nonsense. */

@@ -1,4 +1,4 @@
-import { engine, type Tensor2D } from '@tensorflow/tfjs-core';
+import { engine, slice, tidy, type Tensor2D } from '@tensorflow/tfjs-core';
 import type {
   BackwardResult,
   BackwardTask,
@@ -134,16 +134,19 @@ export class Block {
     });
   }
 
-  /** Adds what a backward deferred to the gradient sums. */
-  weights({ segment, micro }: WeightsTask): void {
+  /** Adds what backward passes deferred to the gradient sums. */
+  weights({ segment, micros }: WeightsTask): void {
     this.refuseSpoiled(false);
-    const where = this.at(micro);
-    const flight = this.training.get(micro, ({ pending }) => pending.has(segment));
-    if (!flight) throw new Error(`No weight gradients of segment ${segment} of ${where} are pending.`);
+    const flights = micros.map((micro) => {
+      const flight = this.training.get(micro, ({ pending }) => pending.has(segment));
+      if (flight) return flight;
+      throw new Error(`No weight gradients of segment ${segment} of ${this.at(micro)} are pending.`);
+    });
     this.run(() => {
+      const where = micros.map((micro) => this.at(micro)).join(' and ');
       this.spoiled = { reason: `Weight gradients of ${where} failed: abandon the step.`, forGood: false };
-      this.passes.weights(flight, segment);
-      this.end(flight);
+      this.passes.weights(flights, segment);
+      for (const flight of flights) this.end(flight);
       this.spoiled = null;
     });
   }
@@ -180,7 +183,8 @@ export class Block {
   /** Waits until the device has done what it was given. */
   settle(): void {
     for (const layer of this.layers) {
-      for (const { sums } of layer.parameters) for (const sum of sums) sum?.dataSync();
+      for (const { sums } of layer.parameters)
+        for (const sum of sums) if (sum) tidy(() => slice(sum, [0, 0], [1, 1]).dataSync());
     }
   }
 

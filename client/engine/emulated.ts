@@ -26,13 +26,20 @@ export class EmulatedCompute implements port.Compute {
     return { ...this.inner.device, emulatedMs: this.emulatedMs };
   }
 
-  /** What the emulated device would measure: each block's share of the model's operations. */
+  /** What the emulated device would measure: each block's share of the model's operations, or what the real one takes if that is more. */
   profile(blocks: port.BlockSpec[]): Promise<port.BlockCost[]> {
-    const costs = blocks.map(({ segments }) => {
-      const ms = this.emulatedMs * segments.reduce((sum, { share }) => sum + share, 0);
-      return { forwardMs: ms, backwardMs: 2 * ms, weightsMs: ms };
+    return this.queue.add(async () => {
+      const real = await this.inner.profile(blocks);
+      return blocks.map(({ segments }, i) => {
+        const ms = this.emulatedMs * segments.reduce((sum, { share }) => sum + share, 0);
+        const { forwardMs, backwardMs, weightsMs } = real[i];
+        return {
+          forwardMs: Math.max(ms, forwardMs),
+          backwardMs: Math.max(ms, backwardMs - weightsMs) + Math.max(ms, weightsMs),
+          weightsMs: Math.max(ms, weightsMs),
+        };
+      });
     });
-    return this.queue.add(() => costs);
   }
 
   load(block: port.BlockSpec, state: port.LayerState[]): Promise<void> {
@@ -62,7 +69,10 @@ export class EmulatedCompute implements port.Compute {
 
   weights(task: port.WeightsTask): Promise<void> {
     return this.queue.add(() => {
-      const ms = this.durationOf(task.segment, this.rowsOf.get(task.micro) ?? 0);
+      const ms = task.micros.reduce(
+        (sum, micro) => sum + this.durationOf(task.segment, this.rowsOf.get(micro) ?? 0),
+        0,
+      );
       return this.atLeast(ms, () => this.inner.weights(task));
     });
   }

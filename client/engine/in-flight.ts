@@ -3,8 +3,10 @@ import type { Pass, WeightWork } from './ops/index.ts';
 
 /** What the parameters of an op are still to learn from a micro-batch. */
 export interface PendingWork extends WeightWork {
-  /** Registers that it reads. */
-  registers: readonly number[];
+  /** The op's place in its segment, and which of its works this is. */
+  key: string;
+  /** The register that it reads. */
+  input: number | null;
 }
 
 /** What one micro-batch leaves behind between its passes. */
@@ -74,9 +76,7 @@ export class Flight {
   }
 
   private isPending(register: number): boolean {
-    return [...this.pending.values()].some((works) =>
-      works.some(({ registers }) => registers.includes(register)),
-    );
+    return [...this.pending.values()].some((works) => works.some(({ input }) => input === register));
   }
 }
 

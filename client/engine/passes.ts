@@ -1,8 +1,8 @@
-import { tensor2d, type Tensor2D } from '@tensorflow/tfjs-core';
+import { concat2d, tensor2d, type Tensor2D } from '@tensorflow/tfjs-core';
 import type { BackwardTask, BlockSpec, ForwardResult, ForwardTask } from '../ports/compute.ts';
 import { endsModel, type BlockPlan } from './block-plan.ts';
 import type { HeldOp } from './held-op.ts';
-import type { Flight, InFlight } from './in-flight.ts';
+import type { Flight, InFlight, PendingWork } from './in-flight.ts';
 import { keepingOf, type Keeping } from './keeping.ts';
 import type { Kernels } from './kernels/index.ts';
 import type { LossHead } from './loss.ts';
@@ -78,10 +78,31 @@ export class Passes {
     return input !== null && !this.isSamples(input) ? this.takeGradient(flight, input) : null;
   }
 
-  /** What the backward of a segment deferred. */
-  weights(flight: Flight, segment: number): void {
-    for (const { add } of flight.pending.get(segment) ?? []) add();
-    flight.settle(segment);
+  /** What the backward of a segment deferred, in each of some micro-batches. Sums over rows are formed over the rows of all at once. */
+  weights(flights: readonly Flight[], segment: number): void {
+    const alike = new Map<string, { flight: Flight; work: PendingWork }[]>();
+    for (const flight of flights) {
+      for (const work of flight.pending.get(segment) ?? [])
+        alike.set(work.key, [...(alike.get(work.key) ?? []), { flight, work }]);
+    }
+    for (const works of alike.values()) {
+      const read = works.map(({ flight, work }) => ({
+        ...work,
+        x: work.input === null ? null : flight.registers.get(work.input)!,
+      }));
+      if (read.length > 1 && read[0].isOverRows) this.addTogether(read);
+      else for (const { add, tensors, x } of read) add(tensors, x);
+    }
+    for (const flight of flights) flight.settle(segment);
+  }
+
+  private addTogether(works: readonly (PendingWork & { x: Tensor2D | null })[]): void {
+    const [{ add, tensors, x }] = works;
+    const joined = tensors.map((_, i) => joinRows(works.map((work) => work.tensors[i])));
+    const input = x && joinRows(works.map((work) => work.x!));
+    add(joined, input);
+    for (const tensor of joined) tensor.dispose();
+    input?.dispose();
   }
 
   /** What leaves a segment: the numbers of its output register, or at the head the loss. */
@@ -125,10 +146,11 @@ export class Passes {
       extras: flight.extras.get(key) ?? [],
       release: () => frees.forEach((register) => flight.drop(register)),
       learn: (work) => {
+        const input = work.readsInput ? inputs[0] : null;
         if (pending) {
-          pending.push({ ...work, registers: work.readsInputs ? inputs : [] });
+          pending.push({ ...work, key: `${i}/${pending.length}`, input });
         } else {
-          work.add();
+          work.add(work.tensors, input === null ? null : flight.registers.get(input)!);
           spent.push(...work.tensors);
         }
       },
@@ -175,6 +197,8 @@ export class Passes {
     return tensor2d(numbers, matrixOf(this.context.spec.registers[register], rows));
   }
 }
+
+const joinRows = (tensors: Tensor2D[]): Tensor2D => concat2d(tensors, 0);
 
 const registerOf = (flight: Flight, draft: Flight, register: number): Tensor2D =>
   draft.registers.get(register) ?? flight.registers.get(register)!;

@@ -37,6 +37,9 @@ function warmUp(block: Block, { registers, segments, rows, input, head }: port.B
   block.abandon();
 }
 
+/** Numbers in one texel. */
+const TEXEL = 4;
+
 /** A block on the tfjs backend of this very thread. */
 export class TfCompute implements port.Compute {
   readonly device: port.DeviceInfo;
@@ -55,7 +58,9 @@ export class TfCompute implements port.Compute {
   ) {
     this.backend = backend;
     this.clock = clock;
-    this.device = { backend: backend.name, where, note: backend.note, emulatedMs: null, memoryBytes };
+    const { name, note, onProcessor } = backend;
+    const grain = name === 'webgl' ? TEXEL : 1;
+    this.device = { backend: name, where, note, grain, onProcessor, emulatedMs: null, memoryBytes };
   }
 
   profile(blocks: port.BlockSpec[]): Promise<port.BlockCost[]> {

@@ -15,6 +15,8 @@ export class WorkerCompute implements port.Compute {
     backend: 'cpu',
     where: 'worker',
     note: 'not opened yet',
+    grain: 1,
+    onProcessor: false,
     emulatedMs: null,
     memoryBytes: null,
   };

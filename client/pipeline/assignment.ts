@@ -9,7 +9,7 @@ import { passagesOf, programOf } from '../partition/exchange.ts';
 import { partitionOf, type Partition } from '../partition/partition.ts';
 import { headOf } from '../partition/stages.ts';
 import type { BlockSpec } from '../ports/compute.ts';
-import { capsOf } from './schedule.ts';
+import { capsOf, isAlone } from './schedule.ts';
 
 /** One lane on the other side of a boundary: whom parts go to, or from whom they come. */
 export interface LaneEnd {
@@ -37,7 +37,7 @@ export interface SegmentView {
   takesSamples: boolean;
   /** True where it ends in the loss. */
   endsModel: boolean;
-  /** True where somebody waits for the gradient of its input, and there are weights whose gradients can wait meanwhile. */
+  /** True where somebody waits for the gradient of its input, or nobody for anything, and there are weights whose gradients can wait meanwhile. */
   defers: boolean;
   /** Towards the inputs; null where nothing comes in from there. */
   before: BoundaryView | null;
@@ -84,6 +84,8 @@ export function assignmentOf(
   const { registers, segments, indices } = programOf(partition, stage, lane);
   const held = (register: number) => registers[register].held;
   const isHead = headOf(plan.stages) === peer;
+  const caps = plan.caps?.[stage] ?? capsOf(partition, stage, config);
+  const isMerging = isAlone(partition) && caps.kept > caps.inFlight;
   const views = segments.map(({ input, ops, output }, i): SegmentView | null => {
     if (input === null && ops.length === 0 && output === null) return null;
     const index = indices[i];
@@ -92,7 +94,8 @@ export function assignmentOf(
       index: i,
       takesSamples,
       endsModel: isHead && index === partition.segments.length - 1,
-      defers: !takesSamples && input !== null && ops.some(({ parameters }) => parameters.length > 0),
+      defers:
+        isMerging || (!takesSamples && input !== null && ops.some(({ parameters }) => parameters.length > 0)),
       before: takesSamples || input === null ? null : viewBefore(partition, index - 1, lane, held(input)),
       after: output === null ? null : viewAfter(partition, index, lane, held(output)),
     };
@@ -112,7 +115,7 @@ export function assignmentOf(
       rows: config.batch / config.microBatches,
     },
     segments: views.filter((view) => view !== null),
-    caps: plan.caps?.[stage] ?? capsOf(partition, stage, config),
+    caps,
   };
 }
 

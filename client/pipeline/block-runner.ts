@@ -185,9 +185,9 @@ export class BlockRunner {
       await this.#finishStep();
     } else {
       note(task, this.#counts);
-      if (task.kind === 'forward') await this.#forward(task.segment, task.micro);
-      else if (task.kind === 'backward') await this.#backward(task.segment, task.micro);
-      else await this.#weights(task.segment, task.micro);
+      if (task.kind === 'weights') await this.#weights(task.segment, task.micro, task.count);
+      else if (task.kind === 'forward') await this.#forward(task.segment, task.micro);
+      else await this.#backward(task.segment, task.micro);
     }
     timeline.add({ kind: task.kind, ...item, startMs, endMs: clock.now() });
   }
@@ -235,10 +235,14 @@ export class BlockRunner {
     this.#endIfDone(index);
   }
 
-  async #weights(segment: number, index: number): Promise<void> {
+  async #weights(segment: number, first: number, count: number): Promise<void> {
     const { compute, assignment } = this.context;
-    await compute.weights({ segment: assignment.segments[segment].index, micro: this.#item(index).micro });
-    this.#endIfDone(index);
+    const indices = Array.from({ length: count }, (_, i) => first + i);
+    await compute.weights({
+      segment: assignment.segments[segment].index,
+      micros: indices.map((index) => this.#item(index).micro),
+    });
+    for (const index of indices) this.#endIfDone(index);
   }
 
   /** A micro-batch ends here with the last of its weight gradients. */

@@ -29,13 +29,18 @@ export interface BlockProgress {
 export type PassKind = 'forward' | 'backward' | 'weights';
 
 /** `micro` counts on through the steps. */
-export type BlockTask = { kind: PassKind; segment: number; micro: number } | { kind: 'step' };
+export type BlockTask =
+  | { kind: 'forward' | 'backward'; segment: number; micro: number }
+  /** `count` micro-batches from this one on, at once. */
+  | { kind: 'weights'; segment: number; micro: number; count: number }
+  | { kind: 'step' };
 
 /**
  * One forward, one backward (1F1B; Narayanan et al., PipeDream, SOSP 2019) with the backward split (ZB-H1; Qi et al., Zero Bubble, 2023),
  * driven by what has arrived, for a block of one or more segments. First the input gradients that somebody waits for, then forwards,
  * then what nobody waits for: a backward whose gradient goes nowhere, and weight gradients, which so fill the waiting. Later segments
- * go before earlier ones, micro-batches in order. Null: wait for an arrival.
+ * go before earlier ones, micro-batches in order. After the last backward of a step nobody waits for anything: what is pending becomes
+ * one product. Null: wait for an arrival.
  */
 export function nextTask(block: BlockProgress): BlockTask | null {
   const { forwards, backwards, weights, caps, microBatches } = block;
@@ -53,7 +58,10 @@ export function nextTask(block: BlockProgress): BlockTask | null {
   const other = nextBackward(block, false);
   if (other) return other;
   const first = weights.findIndex((micro, segment) => micro === done && micro < backwards[segment]);
-  return first < 0 ? null : { kind: 'weights', segment: first, micro: done };
+  if (first < 0) return null;
+  const end = (block.steps + 1) * microBatches;
+  const isLast = block.end === end && backwards.every((micro) => micro === end);
+  return { kind: 'weights', segment: first, micro: done, count: isLast ? end - done : 1 };
 }
 
 function nextBackward(block: BlockProgress, isAwaited: boolean): BlockTask | null {
@@ -81,8 +89,12 @@ export function note(
   const { kind, segment } = task;
   if (kind === 'forward') forwards[segment]++;
   else if (kind === 'backward') backwards[segment]++;
-  if (kind === 'weights' || (kind === 'backward' && !defers[segment])) weights[segment]++;
+  if (task.kind === 'weights') weights[segment] += task.count;
+  else if (kind === 'backward' && !defers[segment]) weights[segment]++;
 }
+
+/** True where nobody waits for anything: the whole model is on one device. */
+export const isAlone = ({ segments }: Pick<Partition, 'segments'>): boolean => segments.length === 1;
 
 /** True where anything goes out of a stage and comes back. */
 export const exchanges = ({ segments, stages }: Partition, stage: number): boolean =>
@@ -104,18 +116,20 @@ export const capsOf = (
  * `firstAhead` at the first stage.
  */
 export function capsFor(
-  { stages }: Partition,
+  partition: Partition,
   stage: number,
   { microBatches, schedule = 'sync' }: Pick<RunConfig, 'microBatches' | 'schedule'>,
   ahead: number,
   firstAhead: number,
 ): StageCaps {
+  const { stages } = partition;
   const depth = stages.length - stage;
   if (schedule === 'async') {
     const kept = depth + Math.min(ahead, LIMITS.pipeline.asyncAhead);
     return { inFlight: kept, kept };
   }
   const inFlight = Math.min(microBatches, depth + ahead);
+  if (isAlone(partition)) return { inFlight, kept: Math.min(microBatches, LIMITS.pipeline.mergedMax) };
   const spare = firstAhead > 0 ? 1 : 0;
   return { inFlight, kept: Math.max(inFlight, Math.min(microBatches, stages.length + firstAhead + spare)) };
 }

@@ -1,7 +1,7 @@
 import { partBytes } from '../../shared/frames.ts';
 import { passagesOf, passageWidth, programOf } from '../partition/exchange.ts';
 import type { Partition } from '../partition/partition.ts';
-import type { BlockProgress, BlockTask, Counts } from '../pipeline/schedule.ts';
+import { isAlone, type BlockProgress, type BlockTask, type Counts } from '../pipeline/schedule.ts';
 import type { StageCaps } from '../../shared/schema/plan.ts';
 import type { BlockSegment, Register } from '../ports/compute.ts';
 import type { Arrivals, Inlet } from './arrivals.ts';
@@ -47,6 +47,12 @@ export interface Way {
   latencyMs: number;
 }
 
+/**
+ * What a part takes of the processor at either end, of its time on the link: measured with two browsers that render in software, each
+ * on a processor of its own, 55 ms of 125 per MB.
+ */
+const PROCESSOR_SHARE = 0.45;
+
 /** The blocks of a partition, stage by stage, lane by lane, with their ways to each other. */
 export function actorsOf(
   partition: Partition,
@@ -65,7 +71,10 @@ export function actorsOf(
       const worker = workerOf.get(peer)!;
       const own = acts[stage][lane];
       segments.forEach((segment, i) => {
-        if (!isIdle(segment)) own.set(indices[i], actOf(problem.workers[worker], segment, registers));
+        const numbers = isIdle(segment)
+          ? null
+          : passingNumbers(segment, registers, indices[i] === 0, problem.rows);
+        if (numbers) own.set(indices[i], actOf(problem.workers[worker], segment, registers, numbers));
       });
       return actorOf(worker, [...own.values()], caps[stage], play, arrivals);
     });
@@ -78,13 +87,26 @@ export function actorsOf(
       const bytes = partBytes(problem.wire, problem.rows, passageWidth(tensor, range));
       other.before ??= arrivals.inlet(receiver);
       own.after ??= arrivals.inlet(sender);
-      own.forwardWays.push(wayTo(other.before, sender, problem, bytes));
-      other.backwardWays.push(wayTo(own.after, receiver, problem, bytes));
+      const [there, back] = [
+        wayTo(other.before, sender, problem, bytes),
+        wayTo(own.after, receiver, problem, bytes),
+      ];
+      own.forwardWays.push(there);
+      other.backwardWays.push(back);
+      for (const [act, { worker }] of [
+        [own, sender],
+        [other, receiver],
+      ] as const) {
+        if (!problem.workers[worker].onProcessor) continue;
+        act.forwardMs += PROCESSOR_SHARE * there.sendMs;
+        act.backwardMs += PROCESSOR_SHARE * back.sendMs;
+      }
     }
   }
+  const isMerging = isAlone(partition) && caps[0].kept > caps[0].inFlight;
   for (const { acts: own, progress } of actors.flat()) {
     progress.isAwaited = own.map(({ before }) => before !== null);
-    progress.defers = own.map(({ before, hasWeights }) => before !== null && hasWeights);
+    progress.defers = own.map(({ before, hasWeights }) => (before !== null || isMerging) && hasWeights);
   }
   arrivals.open();
   return actors;
@@ -94,9 +116,33 @@ export function actorsOf(
 const isIdle = ({ input, ops, output }: BlockSegment): boolean =>
   input === null && ops.length === 0 && output === null;
 
-function actOf(worker: Worker, { ops }: BlockSegment, registers: readonly Register[]): Act {
-  let forwardMs = worker.taskMs;
-  let backwardMs = worker.taskMs;
+/** Numbers that go into the device and out of it in each pass. */
+interface PassingNumbers {
+  forward: number;
+  backward: number;
+}
+
+/** Nobody asks for the gradient of samples. */
+function passingNumbers(
+  { input, output }: BlockSegment,
+  registers: readonly Register[],
+  takesSamples: boolean,
+  rows: number,
+): PassingNumbers {
+  const numbersOf = (register: number | null) =>
+    register === null ? 0 : rows * passageWidth(registers[register].shape, registers[register].held);
+  const [before, after] = [numbersOf(input), numbersOf(output)];
+  return { forward: before + after, backward: after + (takesSamples ? 0 : before) };
+}
+
+function actOf(
+  worker: Worker,
+  { ops }: BlockSegment,
+  registers: readonly Register[],
+  numbers: PassingNumbers,
+): Act {
+  let forwardMs = worker.taskMs + numbers.forward * worker.msPerNumber;
+  let backwardMs = worker.taskMs + numbers.backward * worker.msPerNumber;
   let weightsMs = 0;
   for (const op of ops) {
     if (op.op.kind === 'narrow') continue;

@@ -1,4 +1,4 @@
-import { countsBy, cutsBy } from '../partition/stages.ts';
+import { countsBy } from '../partition/stages.ts';
 import type { Problem } from './profile.ts';
 
 /** Workers side by side as the lanes of one stage, best first, and how they share units. */
@@ -88,7 +88,10 @@ class MadeCrew implements Crew {
   }
 
   cutsOf(unitClass: number): readonly number[] {
-    return cutsBy(this.problem.unitCounts[unitClass], this.shares);
+    const cuts = [0];
+    for (const count of this.#countsOf(this.problem.unitCounts[unitClass]))
+      cuts.push(cuts[cuts.length - 1] + count);
+    return cuts;
   }
 
   fractionsOf(unitClass: number): readonly number[] {
@@ -111,8 +114,17 @@ class MadeCrew implements Crew {
   }
 
   #fractionsOf(units: number): readonly number[] {
-    const counts = countsBy(units, this.shares);
+    const counts = this.#countsOf(units);
     for (let k = 0; k < counts.length; k++) counts[k] /= units;
+    return counts;
+  }
+
+  /** Whole grains where there are enough of them. */
+  #countsOf(units: number): number[] {
+    const { grain } = this.problem;
+    if (units % grain !== 0 || units < grain * this.lanes.length) return countsBy(units, this.shares);
+    const counts = countsBy(units / grain, this.shares);
+    for (let k = 0; k < counts.length; k++) counts[k] *= grain;
     return counts;
   }
 

@@ -19,7 +19,7 @@ export interface Script {
   steps: Step[];
   entries: number[];
   exits: number[];
-  /** Nobody waits for the gradient of samples, so this segment leaves no weight gradients for later; -1: none takes samples. */
+  /** Takes samples, of which nobody waits for a gradient, and leaves no weight gradients for later; -1: there is none. */
   samplesSegment: number;
 }
 
@@ -66,11 +66,12 @@ export function stageScript(nodes: readonly Node[], splits: readonly Split[], is
   const ends = new Set(nodes.flatMap(({ kind, inputs }) => (kind === 'unitwise' ? [] : inputs)));
   for (const step of steps)
     step.mayMeasure &&= exits.includes(step.output) || ends.has(tensorIn(step.output));
-  return { steps, entries: [], exits, samplesSegment: nodes[0].index === 0 ? 0 : -1 };
+  return { steps, entries: [], exits, samplesSegment: nodes[0].index === 0 && !isLastStage ? 0 : -1 };
 }
 
 /** What one lane does. */
-export function laneScript({ segments, indices }: LaneProgram): Script {
+export function laneScript({ segments, indices }: LaneProgram, kept: number): Script {
+  const isAlone = indices.length === 1 && indices[0] === 0 && segments[0].output === null;
   const steps = segments.flatMap(({ ops }, segment) =>
     ops.map(({ op, layer, inputs, output, measures }): Step => ({
       kind: op.kind,
@@ -85,7 +86,7 @@ export function laneScript({ segments, indices }: LaneProgram): Script {
     steps,
     entries: segments.flatMap(({ input }) => input ?? []),
     exits: segments.flatMap(({ output }) => output ?? []),
-    samplesSegment: indices.indexOf(0),
+    samplesSegment: isAlone && kept > 1 ? -1 : indices.indexOf(0),
   };
 }
 

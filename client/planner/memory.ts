@@ -27,7 +27,8 @@ export function blockBytes(
     bytes += share * stateBytesOf(op.parameters, optimizerArrays);
     bytes += fixedBytes(op.op.kind, held[1] - held[0], bytesOf(op.output) / rows);
     const inputBytes = op.inputs.reduce((sum, input) => sum + bytesOf(input), 0);
-    const own = share * largestBytesOf(op.parameters) + 2 * (inputBytes + bytesOf(op.output));
+    const rowsBytes = inputBytes + bytesOf(op.output);
+    const own = share * largestBytesOf(op.parameters) + (2 + joinedOf(kept)) * rowsBytes;
     passing = Math.max(
       passing,
       own +
@@ -39,9 +40,12 @@ export function blockBytes(
         ),
     );
   }
-  const [ofMicroBatch] = keptBytes(laneScript(program), { count: 1, of: () => 0, bytesOf });
+  const [ofMicroBatch] = keptBytes(laneScript(program, kept), { count: 1, of: () => 0, bytesOf });
   return bytes + kept * ofMicroBatch + passing;
 }
+
+/** Rows of so many micro-batches are joined for one product. */
+export const joinedOf = (kept: number): number => (kept > 1 ? kept : 0);
 
 /** What an op has all the time besides its parameters: scores of units, and the places that dropout's masks are made from. */
 export const fixedBytes = (kind: BlockOp['op']['kind'], units: number, outputBytesOfSample: number): number =>

@@ -24,6 +24,12 @@ export interface Device {
   layerCosts: readonly LayerCost[];
   /** What a forward or a backward costs however small it is: upload, read-back. */
   taskMs: number;
+  /** What each number costs that goes in or out in such a task. */
+  msPerNumber: number;
+  /** Units that take as long as one of them: graphics processors compute four numbers at once. */
+  grain: number;
+  /** Its processor computes: while it sends or receives, it does not. */
+  onProcessor: boolean;
   /** Budget for tensors; null: not known, so none. */
   memoryBytes: number | null;
   /** From 0 (comes and goes) to 1 (steady). */
@@ -31,7 +37,10 @@ export interface Device {
 }
 
 /** A device in the planner's arrays. */
-export interface Worker extends Pick<Device, 'peer' | 'taskMs' | 'steadiness'> {
+export interface Worker extends Pick<
+  Device,
+  'peer' | 'taskMs' | 'msPerNumber' | 'onProcessor' | 'steadiness'
+> {
   /** Per node of the model. */
   forwardMs: Float64Array;
   backwardMs: Float64Array;
@@ -56,6 +65,8 @@ export interface Problem {
   schedule: 'sync' | 'async';
   /** Arrays that are kept for each parameter besides itself and its gradient sum: the optimizer's, and older versions of it. */
   optimizerArrays: number;
+  /** Units are cut between so many, where every device takes as long for one of them as for all. */
+  grain: number;
   /** Slices all alike, whatever was measured. */
   isEven: boolean;
   /** Best first: fast, well linked, steady. Indices of workers are ranks. */
@@ -127,6 +138,7 @@ export function problemOf(
     wireShare: wireShareOf(config.wire),
     schedule,
     optimizerArrays,
+    grain: Math.min(...devices.map((device) => device.grain)),
     isEven: config.shares === 'even',
     workers: ranked,
     hasBudgets: ranked.some(({ memoryBytes }) => memoryBytes < Infinity),
@@ -157,7 +169,7 @@ function olderVersionsMax(graph: ModelGraph, { schedule, microBatches }: RunConf
 }
 
 function workerOf(graph: ModelGraph, device: Device, loss: number): Worker {
-  const { layerCosts, memoryBytes, peer, steadiness, taskMs } = device;
+  const { layerCosts, memoryBytes, msPerNumber, onProcessor, peer, steadiness, taskMs } = device;
   const shares = sharesOfLayers(graph);
   const layers = new Map(graph.model.layers.map(({ name }, i) => [name, layerCosts[i]]));
   const spread = (of: keyof LayerCost) =>
@@ -169,6 +181,8 @@ function workerOf(graph: ModelGraph, device: Device, loss: number): Worker {
   return {
     peer,
     taskMs,
+    msPerNumber,
+    onProcessor,
     steadiness,
     forwardMs,
     backwardMs,

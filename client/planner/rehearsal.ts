@@ -1,5 +1,5 @@
 import type { Partition } from '../partition/partition.ts';
-import { nextTask, note, type PassKind } from '../pipeline/schedule.ts';
+import { nextTask, note, type BlockTask } from '../pipeline/schedule.ts';
 import { actorsOf, type Act, type Actor, type Play, type Way } from './actors.ts';
 import { Arrivals, type Inlet } from './arrivals.ts';
 import { capsOfStages } from './caps.ts';
@@ -96,7 +96,7 @@ class Rehearsal {
       if (!task) return;
       if (task.kind !== 'step') {
         note(task, progress);
-        const ms = durationOf(acts[task.segment], task.kind, progress.defers[task.segment]);
+        const ms = durationOf(acts[task.segment], task, progress.defers[task.segment]);
         if (task.micro < microBatches) actor.busyMs += ms;
         actor.task = task;
         this.#events.add(this.#nowMs + ms, { actor, arrival: null });
@@ -128,8 +128,12 @@ class Rehearsal {
   }
 }
 
-function durationOf({ forwardMs, backwardMs, weightsMs }: Act, kind: PassKind, defers: boolean): number {
-  if (kind === 'forward') return forwardMs;
-  if (kind === 'weights') return weightsMs;
+function durationOf(
+  { forwardMs, backwardMs, weightsMs }: Act,
+  task: Exclude<BlockTask, { kind: 'step' }>,
+  defers: boolean,
+): number {
+  if (task.kind === 'forward') return forwardMs;
+  if (task.kind === 'weights') return task.count * weightsMs;
   return defers ? backwardMs - weightsMs : backwardMs;
 }

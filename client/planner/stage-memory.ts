@@ -3,7 +3,7 @@ import type { Crew, Crews } from './crew.ts';
 import { keptBytes, LAYOUT_BITS, layoutBitOf, stageScript, tensorIn } from './holdings.ts';
 import type { StageLayout } from './layouts.ts';
 import { nodeClass, OWNER, slotsOf, WHOLE, zeros } from './loads.ts';
-import { fixedBytes } from './memory.ts';
+import { fixedBytes, joinedOf } from './memory.ts';
 import type { Problem } from './profile.ts';
 
 /** What a stage's lanes hold, in slots as in `StageLoad`. */
@@ -13,8 +13,9 @@ export interface StageMemory {
   heldBytes: number[];
   /** What one micro-batch keeps, before its backward or until its weight gradients are done. */
   keptBytes: number[];
-  /** What the hungriest op has besides for a moment. */
+  /** What the hungriest op has besides for a moment, and what its rows are alone. */
   passingBytes: number[];
+  rowsBytes: number[];
 }
 
 export function stageMemory(problem: Problem, layout: StageLayout): StageMemory {
@@ -35,13 +36,18 @@ export function stageMemory(problem: Problem, layout: StageLayout): StageMemory 
     heldBytes: zeros(count),
     keptBytes: keptBytes(script, { count, of: slotOf, bytesOf }),
     passingBytes: zeros(count),
+    rowsBytes: zeros(count),
   };
   nodeClasses.forEach((c, i) => (memory.heldBytes[slots.of(c)] += problem.stateBytes[start + i]));
   for (const { inputs, output, kind } of script.steps) {
     const node = tensorIn(output);
     const own = zeros(count);
-    for (const input of inputs) own[slotOf(input)] += 2 * bytesOf(input);
-    own[slotOf(output)] += 2 * bytesOf(output);
+    for (const input of inputs) own[slotOf(input)] += bytesOf(input);
+    own[slotOf(output)] += bytesOf(output);
+    own.forEach((bytes, slot) => {
+      memory.rowsBytes[slot] = Math.max(memory.rowsBytes[slot], bytes);
+      own[slot] = 2 * bytes;
+    });
     if (kind !== 'narrow') {
       own[slotOf(inputs[0])] += inputs.length * problem.patchesBytes[node];
       own[slots.of(nodeClasses[node - start])] += problem.largestParameterBytes[node];
@@ -60,15 +66,16 @@ function registerClass({ classOfSpace, graph }: Problem, register: number): numb
 
 /** Upper bound of the tensor bytes of one lane. */
 export function laneBytes(memory: StageMemory, crew: Crew, lane: number, inFlight: number): number {
-  const { classes, heldBytes, keptBytes, passingBytes } = memory;
+  const { classes, heldBytes, keptBytes, passingBytes, rowsBytes } = memory;
   const whole = classes.length;
   let bytes = 0;
   let passing = 0;
   for (let slot = 0; slot < whole + (lane === 0 ? 2 : 1); slot++) {
     const share = slot < whole ? crew.fractionsOf(classes[slot])[lane] : 1;
     bytes += share * (heldBytes[slot] + inFlight * keptBytes[slot]);
-    if (slot >= whole) bytes += passingBytes[slot];
-    else passing = Math.max(passing, share * passingBytes[slot]);
+    const momentBytes = passingBytes[slot] + joinedOf(inFlight) * rowsBytes[slot];
+    if (slot >= whole) bytes += momentBytes;
+    else passing = Math.max(passing, share * momentBytes);
   }
   return bytes + passing;
 }

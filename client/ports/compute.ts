@@ -7,6 +7,10 @@ export interface DeviceInfo {
   where: 'worker' | 'page' | 'process';
   /** Why it is not WebGL in a worker, where it is not; empty otherwise. */
   note: string;
+  /** Units that it computes at once: a texel holds four numbers. */
+  grain: number;
+  /** The processor itself draws or computes: what it does for the network, it does not do for training. */
+  onProcessor: boolean;
   /** Set where the device's speed is emulated: milliseconds for the whole model's forward of one micro-batch. */
   emulatedMs: number | null;
   /** Budget for tensors, for experiments; null: none was set. */
@@ -138,10 +142,11 @@ export interface BackwardTask {
   defer?: boolean;
 }
 
-/** A pass whose backward was told to defer. */
+/** Passes of one step whose backward was told to defer. */
 export interface WeightsTask {
   segment: number;
-  micro: number;
+  /** The oldest first. What is a sum over samples becomes one over those of all. */
+  micros: readonly number[];
 }
 
 export interface BackwardResult {

@@ -33,6 +33,10 @@ export const DeviceSchema = v.strictObject({
   backend: v.picklist(['webgl', 'cpu']),
   where: v.picklist(['worker', 'page', 'process']),
   note: text(300),
+  /** Units that it computes at once. */
+  grain: whole(1, 64),
+  /** The processor itself computes, too: what it does for the network, it does not do for training. */
+  onProcessor: v.boolean(),
   emulatedMs: v.nullable(ms),
   /** Budget for tensors; null: none was set. */
   memoryBytes: v.nullable(whole(1, 1e15)),
@@ -193,6 +197,12 @@ const options = [
     ),
     /** What a forward or backward costs whatever its size. */
     taskMs: ms,
+    /** What each number costs that goes in or out. */
+    msPerNumber: ms,
+    /** Units that take as long as one of them. */
+    grain: whole(1, 64),
+    /** Sending and receiving keep it from computing. */
+    onProcessor: v.boolean(),
     /** Budget for tensors; null: none was set. */
     memoryBytes: v.nullable(whole(1, 1e15)),
     /** Why this peer takes no block; empty where it does. */

@@ -29,7 +29,7 @@ function slowed(inner: Compute, clock: Clock, passMs: number): Compute {
       ),
     forward: (task) => after(task.training ? 1 : 0, inner.forward(task)),
     backward: (task) => after(task.defer ? 1 : 2, inner.backward(task)),
-    weights: (task) => after(1, inner.weights(task)),
+    weights: (task) => after(task.micros.length, inner.weights(task)),
   };
   return new Proxy(inner, {
     get(target, name) {

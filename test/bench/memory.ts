@@ -57,6 +57,8 @@ export const memory: Bench = async ({ steps, schedules, browser }, terminal) => 
 interface Kept {
   /** What one micro-batch alone keeps. */
   oneBytes: number;
+  /** Micro-batches that the plan lets the stage keep. */
+  kept: number;
   peakBytes: number;
 }
 
@@ -73,9 +75,13 @@ async function keptBytes(config: RunConfig): Promise<Kept[]> {
     const kept: Kept[] = [];
     for (const { lanes } of plan.stages) {
       const { device, id } = room.peers.find((peer) => peer.id === lanes[0])!;
-      const { block } = assignmentOf(plan, config, data.task, id)!;
+      const { block, caps } = assignmentOf(plan, config, data.task, id)!;
       const { activationsBytes } = (await device.memory()).accounted;
-      kept.push({ oneBytes: await oneMicroBatch(block), peakBytes: activationsBytes });
+      kept.push({
+        oneBytes: await oneMicroBatch(block),
+        kept: caps.kept,
+        peakBytes: activationsBytes,
+      });
     }
     return kept;
   } finally {
@@ -116,16 +122,16 @@ async function activations(
       const choices = { model, partition: 'vertical', grid: { stages, lanes: 1 }, shares: 'even' } as const;
       const sizes = { batch: 16 * MICRO_BATCHES, microBatches: MICRO_BATCHES, steps: SIMULATED_STEPS };
       const config = withWay(runConfig({ ...choices, ...sizes, onDeparture: 'continue' }), { schedule });
-      (await keptBytes(config)).forEach(({ oneBytes, peakBytes }, stage) => {
-        const inFlight = Math.min(MICRO_BATCHES, stages - stage);
-        const ratio = peakBytes / (inFlight * oneBytes);
+      (await keptBytes(config)).forEach(({ oneBytes, kept, peakBytes }, stage) => {
+        const ratio = peakBytes / (kept * oneBytes);
         worst = Math.max(worst, ratio);
         const kB = (count: number) => (count / 1000).toFixed(1);
         rows.push([
           model,
           `${stage + 1} of ${stages}`,
           kB(oneBytes),
-          String(inFlight),
+          String(stages - stage),
+          String(kept),
           kB(peakBytes),
           ratio.toFixed(2),
         ]);
@@ -136,8 +142,8 @@ async function activations(
   return {
     section: {
       title: `${schedule}: activations kept`,
-      note: `${MICRO_BATCHES} micro-batches of 16. Theory: stage s of S (from 0) has S - s micro-batches in flight, each as many bytes as one forward pass alone leaves. The last column is the peak over that; one more in flight, to cover the way there and back, shows as (S - s + 1) / (S - s).`,
-      heads: ['model', 'stage', 'kB a micro-batch', 'in flight', 'peak kB', 'times theory'],
+      note: `${MICRO_BATCHES} micro-batches of 16. Theory: as many micro-batches as the plan lets the stage keep until their weight gradients are done, each as many bytes as one forward pass alone leaves. Beside it what stage s of S (from 0) needs with links that take no time, S - s. The last column is the peak over theory.`,
+      heads: ['model', 'stage', 'kB a micro-batch', 'S - s', 'kept', 'peak kB', 'times theory'],
       rows,
       bars,
       unit: 'peak of activations, times theory',

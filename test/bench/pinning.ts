@@ -1,9 +1,32 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+
+const ROOT = '/sys/fs/cgroup';
+const PERIOD_US = 10_000;
 
 /** True where processes can be given a processor each. */
 export const canPin = (): boolean => process.platform === 'linux' && availableParallelism() >= 2;
+
+/** A browser on one processor, of which it gets so much of every 10 ms and no more. Needs root; gives back what ends the limit. */
+export function limit(pid: number, share: number): () => void {
+  const isUnified = existsSync(`${ROOT}/cgroup.controllers`);
+  const group = `${ROOT}/${isUnified ? '' : 'cpu/'}edgepipe-${pid}`;
+  mkdirSync(group);
+  const quotaUs = Math.round(share * PERIOD_US);
+  if (isUnified) writeFileSync(`${group}/cpu.max`, `${quotaUs} ${PERIOD_US}`);
+  else {
+    writeFileSync(`${group}/cpu.cfs_period_us`, String(PERIOD_US));
+    writeFileSync(`${group}/cpu.cfs_quota_us`, String(quotaUs));
+  }
+  const members = [pid, ...childrenOf(pid)];
+  for (const id of members) writeFileSync(`${group}/cgroup.procs`, String(id));
+  return () => {
+    for (const id of readFileSync(`${group}/cgroup.procs`, 'utf8').trim().split('\n').filter(Boolean))
+      writeFileSync(`${ROOT}/${isUnified ? '' : 'cpu/'}cgroup.procs`, id);
+    rmdirSync(group);
+  };
+}
 
 /** A browser is many processes: its main one and all that come of it, now and later. */
 export function pin(pid: number, processor: number): void {

@@ -5,13 +5,15 @@ import { paceOf, shapeOf, type Pace } from './rooms.ts';
 
 /**
  * What one device ten times slower than three others costs a room: slices by measured speed against even ones, and against the same room
- * without that device. Real browsers, emulated devices, one after the other in turns.
+ * without that device. Real browsers, emulated devices, one after the other in turns. Micro-batches of 8 and a browser for each device,
+ * so that the processors under them do not decide.
  *
  *   node --import tsx test/bench/slow-device.ts [rounds] [steps]
  */
 const ROUNDS = Number(process.argv[2] ?? 3);
 const STEPS = Number(process.argv[3] ?? 10);
 const FAST = [200, 200, 200];
+const BATCH = 32;
 
 const ARMS: { name: string; deviceMs: number[]; choices: RunChoices }[] = [
   { name: 'slices by measured speed', deviceMs: [...FAST, 2000], choices: {} },
@@ -31,8 +33,8 @@ const ARMS: { name: string; deviceMs: number[]; choices: RunChoices }[] = [
 const paces: Pace[][] = ARMS.map(() => []);
 for (let round = 0; round < ROUNDS; round++) {
   for (const [i, { name, deviceMs, choices }] of ARMS.entries()) {
-    const rig = { peers: deviceMs.length, deviceMs };
-    const pace = await paceOf({ rig, choices: { model: 'cnn', ...choices }, steps: STEPS });
+    const rig = { peers: deviceMs.length, deviceMs, isolate: true };
+    const pace = await paceOf({ rig, choices: { model: 'cnn', batch: BATCH, ...choices }, steps: STEPS });
     paces[i].push(pace);
     console.log(`${name}: ${pace.samplesPerSecond.toFixed(1)} samples/s, ${shapeOf(pace.plan)}`);
   }

@@ -13,6 +13,8 @@ const peers = ['Anna', 'Ben', 'Cleo', 'Dan'].map((name, i): PeerView => ({
     backend: 'webgl',
     where: 'worker',
     note: '',
+    grain: 4,
+    onProcessor: false,
     emulatedMs: null,
     memoryBytes: null,
     browser: 'Chromium',

@@ -69,7 +69,7 @@ describe('an emulated device', () => {
     assert.equal(await lasts(() => device.backward({ segment: 0, micro: 0 })), 40);
     assert.equal(await lasts(() => forward(1)), 20);
     assert.equal(await lasts(() => device.backward({ segment: 0, micro: 1, defer: true })), 20);
-    assert.equal(await lasts(() => device.weights({ segment: 0, micro: 1 })), 20);
+    assert.equal(await lasts(() => device.weights({ segment: 0, micros: [1] })), 20);
   });
 
   it('adds nothing where the real device is slower, and nothing to a step', async () => {
@@ -91,10 +91,12 @@ describe('an emulated device', () => {
     assert.equal(await lasts(() => assert.rejects(device.backward({ segment: 0, micro: 5 }))), 0);
   });
 
-  it("reports the emulated times, by each block's share, and its speed", async () => {
+  it("reports the emulated times, by each block's share, or real ones that are longer, and its speed", async () => {
+    inner.profile = (blocks) =>
+      Promise.resolve(blocks.map(() => ({ forwardMs: 30, backwardMs: 15 + 25, weightsMs: 25 })));
     const costs = await device.profile([quarter(whole), whole]);
     assert.deepEqual(costs, [
-      { forwardMs: 20, backwardMs: 40, weightsMs: 20 },
+      { forwardMs: 30, backwardMs: 20 + 25, weightsMs: 25 },
       { forwardMs: 80, backwardMs: 160, weightsMs: 80 },
     ]);
     assert.equal(device.device.emulatedMs, 80);

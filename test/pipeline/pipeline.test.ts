@@ -44,6 +44,24 @@ describe('the schedule', () => {
     assert.equal(nextTask(progress({ forwardReady: () => false })), null);
   });
 
+  it('fills waiting with one weight gradient at a time, and makes one product of those left after the last backward', () => {
+    const of = (backwards: number, more: Partial<BlockProgress> = {}) =>
+      nextTask(
+        progress({
+          forwards: [4],
+          backwards: [backwards],
+          weights: [1],
+          backwardReady: () => false,
+          ...more,
+        }),
+      );
+    const weights = { kind: 'weights', segment: 0, micro: 1 };
+    assert.deepEqual(of(3), { ...weights, count: 1 });
+    assert.deepEqual(of(4), { ...weights, count: 3 });
+    // Without a flush the next step's gradients may come meanwhile.
+    assert.deepEqual(of(4, { end: 8, forwardReady: () => false }), { ...weights, count: 1 });
+  });
+
   it('ends the step after the last backward', () => {
     assert.deepEqual(nextTask(progress({ forwards: [4], backwards: [4] })), { kind: 'step' });
   });

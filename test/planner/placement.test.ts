@@ -141,6 +141,17 @@ describe('who gets which block', () => {
     assert.deepEqual(units('even'), [86, 85, 85]);
   });
 
+  it('cuts between whole grains where all devices compute so many units at once', () => {
+    const units = (...grains: number[]) => {
+      const room = roomOf({ model: 'mlp', grid: { stages: 1, lanes: 3 } }, [100, 200, 400]);
+      grains.forEach((grain, i) => (room.devices[i].grain = grain));
+      const { cuts } = plan(room).stages[0].slicings.find((slicing) => slicing.cuts[3] === 256)!;
+      return [1, 2, 3].map((k) => cuts[k] - cuts[k - 1]);
+    };
+    assert.deepEqual(units(4, 4, 4), [148, 72, 36]);
+    assert.deepEqual(units(4, 4, 1), [146, 73, 37]);
+  });
+
   it('puts the best device first in its stage, where important units and the owner are', () => {
     const room = roomOf({ model: 'mlp', grid: { stages: 1, lanes: 4 } }, [200, 100, 200, 200]);
     room.devices[2].steadiness = 0.5;

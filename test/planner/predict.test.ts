@@ -50,6 +50,15 @@ describe('the predicted step', () => {
     close(stepMs(room, [oneLaneStage([0, 4], idOf(0))]), 4 * (40 + 40 + 2 * 3));
   });
 
+  it('counts what goes into a device and out of it', () => {
+    const room = roomOfFour(2, 1, NO_TIME);
+    const halves = [oneLaneStage([0, 2], idOf(0)), oneLaneStage([2, 4], idOf(1))];
+    const freeMs = stepMs(room, halves);
+    for (const device of room.devices) device.msPerNumber = 0.001;
+    // 16 rows of 64: samples in, activations out, in; at the loss nothing; gradients out, in; none of the samples.
+    close(stepMs(room, halves), freeMs + 5 * 16 * 64 * 0.001);
+  });
+
   it('of four equal stages has a bubble of three slots', () => {
     for (const m of [1, 2, 4, 8]) close(stepMs(roomOfFour(4, m, NO_TIME), pipeline), (m + 3) * 20);
   });
@@ -59,6 +68,18 @@ describe('the predicted step', () => {
     // 16 rows of 64 numbers, in one frame.
     const hopMs = rttMs / 2 + (16 * 64 * 4 + 40) / (goodput / 1000);
     close(stepMs(roomOfFour(4, 1, { rttMs, goodput }), pipeline), 4 * 20 + 2 * 3 * hopMs);
+  });
+
+  it('counts sending and receiving as work where the processor computes', () => {
+    const bytes = 16 * 64 * 4 + 40;
+    const sendMs = 7;
+    const room = roomOfFour(4, 1, { rttMs: 0, goodput: (bytes / sendMs) * 1000 });
+    const freeMs = stepMs(room, pipeline);
+    // At either boundary it sends and receives.
+    room.devices[1].onProcessor = true;
+    close(stepMs(room, pipeline), freeMs + 0.45 * 4 * sendMs);
+    for (const device of room.devices) device.onProcessor = true;
+    close(stepMs(room, pipeline), freeMs + 0.45 * 3 * 4 * sendMs);
   });
 
   it('is bound by what may be in flight where links are slow', () => {

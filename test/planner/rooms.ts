@@ -29,7 +29,8 @@ export function deviceOf(model: ModelSpec, i: number, ms: number, more: Partial<
     const share = own.reduce((sum, node) => sum + node.operations, 0) / all;
     return { forwardMs: ms * share, backwardMs: ms * share, weightsMs: 0 };
   });
-  return { peer: idOf(i), layerCosts, taskMs: 0, memoryBytes: null, steadiness: 1, ...more };
+  const plain = { taskMs: 0, msPerNumber: 0, grain: 1, onProcessor: false, memoryBytes: null, steadiness: 1 };
+  return { peer: idOf(i), layerCosts, ...plain, ...more };
 }
 
 export type LinkShape = Partial<Pick<PlannerLink, 'rttMs' | 'loss' | 'goodput'>>;

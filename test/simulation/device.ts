@@ -30,7 +30,8 @@ export class SimDevice implements port.Compute {
   }
 
   get device(): port.DeviceInfo {
-    return this.#inner.device;
+    // Its time is virtual: parts on their way take nothing of it.
+    return { ...this.#inner.device, onProcessor: false };
   }
 
   async profile(blocks: port.BlockSpec[]): Promise<port.BlockCost[]> {
@@ -72,7 +73,7 @@ export class SimDevice implements port.Compute {
 
   async weights(task: port.WeightsTask): Promise<void> {
     await this.#inner.weights(task);
-    await this.#pass(this.#msFor(task.segment, this.#rows));
+    await this.#pass(task.micros.length * this.#msFor(task.segment, this.#rows));
   }
 
   async step(task: port.StepTask): Promise<port.StepResult> {

@@ -266,6 +266,8 @@ const CASES: Case[] = [
           backend: 'cpu',
           where: 'page',
           note: '',
+          grain: 1,
+          onProcessor: true,
           emulatedMs: null,
           memoryBytes: null,
           browser: 'x',

@@ -102,13 +102,12 @@ export class Grid {
         await this.#each(segment, (cell, view) => this.#backward(cell, view, micro, rows));
       }
     }
-    // As late as training may do them.
-    for (const micro of batches.keys()) {
-      for (let segment = 0; segment < this.segmentStages.length; segment++) {
-        await this.#each(segment, async ({ compute }, { defers, index }) => {
-          if (defers) await compute.weights({ segment: index, micro });
-        });
-      }
+    // As late as training may do them, and as many at once.
+    const micros = [...batches.keys()];
+    for (let segment = 0; segment < this.segmentStages.length; segment++) {
+      await this.#each(segment, async ({ compute }, { defers, index }) => {
+        if (defers) await compute.weights({ segment: index, micros });
+      });
     }
     const metrics: Metrics[] = [];
     for (const { compute, assignment } of this.cells.flat()) {

@@ -43,7 +43,7 @@ export class Linear implements RunningOp {
   }
 
   backward(
-    { inputs: [x], output, release, learn }: Kept,
+    { output, release, learn }: Kept,
     gradient: Tensor2D,
     wantsInput: boolean,
     { version }: Pass,
@@ -54,7 +54,12 @@ export class Linear implements RunningOp {
         ? gradient
         : this.kernels.elementwise(DERIVATIVES[activation], gradient, [output!], []);
     // Before the input gradient: where it is done at once, x is gone when that is made.
-    learn({ tensors: [dz], readsInputs: true, add: () => this.addGradients(x!, dz) });
+    learn({
+      tensors: [dz],
+      readsInput: true,
+      isOverRows: true,
+      add: ([each], x) => this.addGradients(x!, each),
+    });
     release();
     return [wantsInput ? this.inputGradient(dz, version) : null];
   }

@@ -160,7 +160,7 @@ export function normalization(context: OpContext, op: Normalizing): RunningOp {
         follow(movingMean, mean);
         follow(movingVariance, variance);
       };
-      learn({ tensors: [mean, variance], readsInputs: false, add });
+      learn({ tensors: [mean, variance], readsInput: false, isOverRows: false, add });
       if (gamma) learn(sumsOf(kernels, gamma, kernels.columnSums(product, [gradient, xhat], [])));
       if (beta) learn(sumsOf(kernels, beta, kernels.addColumnSums(null, gradient)));
       let result: Tensor2D | null = null;

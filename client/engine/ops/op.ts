@@ -31,9 +31,11 @@ export interface Pass {
 export interface WeightWork {
   /** Needed for it; they stay alive until then and are disposed after. */
   tensors: readonly Tensor2D[];
-  /** The op's inputs are needed for it, too. */
-  readsInputs: boolean;
-  add: () => void;
+  /** The op's input is needed for it, too. */
+  readsInput: boolean;
+  /** It is a sum over rows: that of several micro-batches is the one over all their rows. */
+  isOverRows: boolean;
+  add: (tensors: readonly Tensor2D[], input: Tensor2D | null) => void;
 }
 
 /** What is left of a forward for its backward. */
@@ -64,6 +66,7 @@ export interface RunningOp {
 
 /** What a parameter of one row learns from sums that are formed already. */
 export function sumsOf(kernels: Kernels, parameter: Parameter, sums: Tensor2D): WeightWork {
-  const add = () => (parameter.sums[0] = kernels.addColumnSums(parameter.sums[0], sums));
-  return { tensors: [sums], readsInputs: false, add };
+  const add = ([rows]: readonly Tensor2D[]) =>
+    (parameter.sums[0] = kernels.addColumnSums(parameter.sums[0], rows));
+  return { tensors: [sums], readsInput: false, isOverRows: true, add };
 }

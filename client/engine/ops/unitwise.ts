@@ -136,13 +136,13 @@ export function depthwise(
   return {
     keeps: { input: true, output: false },
     forward: ([x], { version }) => ({ output: kernels.depthwise(x, kernel.tilesOf(version)[0], window) }),
-    backward({ inputs: [x], learn }, gradient, wantsInput, { version }) {
-      const add = () => {
-        const each = kernels.depthwiseKernelGradients(x!, gradient, window);
+    backward({ learn }, gradient, wantsInput, { version }) {
+      const add = ([dy]: readonly Tensor2D[], x: Tensor2D | null) => {
+        const each = kernels.depthwiseKernelGradients(x!, dy, window);
         kernel.sums[0] = kernels.addColumnSums(kernel.sums[0], each);
         each.dispose();
       };
-      learn({ tensors: [gradient], readsInputs: true, add });
+      learn({ tensors: [gradient], readsInput: true, isOverRows: true, add });
       const [weights] = kernel.tilesOf(version);
       return [wantsInput ? kernels.depthwiseInputGradient(gradient, weights, window, op.multiplier) : null];
     },

@@ -72,7 +72,7 @@ export class Preparation {
   /** The next plan is made from devices as they are by then. */
   measureAgain(): void {
     // Whoever declined takes no block whatever it measures.
-    for (const peer of this.#devices.keys()) if (!this.#declined.has(peer)) this.#devices.delete(peer);
+    this.#devices.clear();
   }
 
   receive(from: PeerId, message: Control): void {
@@ -90,7 +90,9 @@ export class Preparation {
   }
 
   async #profile(config: RunConfig): Promise<void> {
-    const unknown = this.office.context.alive().filter((peer) => !this.#devices.has(peer));
+    const unknown = this.office.context
+      .alive()
+      .filter((peer) => !this.#devices.has(peer) && !this.#declined.has(peer));
     if (unknown.length === 0) return;
     this.office.announce('preparing', `Measuring ${counted(unknown.length, 'device')}, layer by layer`, 0, {
       config,
@@ -106,9 +108,19 @@ export class Preparation {
   }
 
   #note(peer: PeerId, profile: ControlOf<'profile-answer'> | undefined, config: RunConfig): void {
-    const { costs = [], taskMs = 0, memoryBytes = null } = profile ?? {};
-    const fits = costs.length === config.model.layers.length;
-    this.#devices.set(peer, { peer, layerCosts: costs, taskMs, memoryBytes });
+    const fits = profile?.costs.length === config.model.layers.length;
+    if (profile) {
+      const { costs, taskMs, msPerNumber, grain, onProcessor, memoryBytes } = profile;
+      this.#devices.set(peer, {
+        peer,
+        layerCosts: costs,
+        taskMs,
+        msPerNumber,
+        grain,
+        onProcessor,
+        memoryBytes,
+      });
+    }
     if (!profile) this.#decline(peer, 'it did not finish measuring in time');
     else if (profile.declined !== '') this.#decline(peer, profile.declined);
     else if (!fits) this.#decline(peer, 'it measured other layers than were asked');

@@ -1,5 +1,6 @@
 import type { RunConfig } from '../../../shared/schema/config.ts';
 import { modelGraph, type ModelGraph, type Node } from '../../model/graph.ts';
+import { passageWidth } from '../../partition/exchange.ts';
 import type { BlockCost, BlockSpec, Compute, Register } from '../../ports/compute.ts';
 
 /** Wider layers are measured on some of their units: their arrays might not fit where one lane of them does. */
@@ -10,6 +11,8 @@ export interface DeviceProfile {
   costs: BlockCost[];
   /** What a forward or a backward costs whatever its size: the way into the device and back. */
   taskMs: number;
+  /** What each number costs that goes that way, in or out. */
+  msPerNumber: number;
 }
 
 /** Times every layer of a run's model on this device, one micro-batch, whole layers. */
@@ -17,23 +20,39 @@ export async function measureDevice(compute: Compute, config: RunConfig): Promis
   const graph = modelGraph(config.model);
   const layers = config.model.layers.map(({ name }) => graph.nodes.filter((node) => node.layer === name));
   const shares = layers.map(shareMeasured);
-  const empty = blockOf(config, graph, [], 1);
-  const [idle, ...costs] = await compute.profile([
-    empty,
-    ...layers.map((nodes, i) => blockOf(config, graph, nodes, shares[i])),
+  const blocks = layers.map((nodes, i) => blockOf(config, graph, nodes, shares[i]));
+  const [narrow, wide, ...costs] = await compute.profile([
+    passageOf(config, 1),
+    passageOf(config, WIDE),
+    ...blocks,
   ]);
-  const taskMs = (idle.forwardMs + idle.backwardMs) / 2;
-  // Weight gradients bring nothing in or out.
-  const beyond = (ms: number, share: number) => Math.max(ms - taskMs, 0) / share;
+  const passageMs = ({ forwardMs, backwardMs }: BlockCost) => (forwardMs + backwardMs) / 2;
+  const taskMs = passageMs(narrow);
+  // Each of the numbers goes in and out.
+  const msPerNumber = Math.max(0, passageMs(wide) - taskMs) / (2 * (WIDE - 1) * blocks[0].rows);
   return {
-    costs: costs.map(({ forwardMs, backwardMs, weightsMs }, i) => ({
-      forwardMs: beyond(forwardMs, shares[i]),
-      backwardMs: beyond(backwardMs, shares[i]),
-      weightsMs: Math.min(weightsMs, Math.max(backwardMs - taskMs, 0)) / shares[i],
-    })),
+    costs: costs.map(({ forwardMs, backwardMs, weightsMs }, i) => {
+      const { registers, rows, input } = blocks[i];
+      const widths = [registers[0], registers[registers.length - 1]].map(({ shape, held }) =>
+        passageWidth(shape, held),
+      );
+      const passedMs = (numbers: number) => taskMs + rows * numbers * msPerNumber;
+      const beyond = (ms: number, passed: number) => Math.max(ms - passed, 0) / shares[i];
+      const backward = beyond(backwardMs, passedMs(widths[1] + (input.kind === 'samples' ? 0 : widths[0])));
+      return {
+        forwardMs: beyond(forwardMs, passedMs(widths[0] + widths[1])),
+        backwardMs: backward,
+        // Weight gradients bring nothing in or out.
+        weightsMs: Math.min(weightsMs / shares[i], backward),
+      };
+    }),
     taskMs,
+    msPerNumber,
   };
 }
+
+/** Wide enough for what it takes to stand out from a task's time. */
+const WIDE = 2000;
 
 /** The share of a layer's units that is measured. */
 function shareMeasured([first]: readonly Node[]): number {
@@ -43,12 +62,29 @@ function shareMeasured([first]: readonly Node[]): number {
   return Math.max(1, Math.floor(units * Math.min(1, NUMBERS_MEASURED / numbers))) / units;
 }
 
-/** A layer (or nothing at all) as a block of its own: activations in, activations out. */
+/** Whatever the samples, it takes as long. */
+const SAMPLES = { kind: 'samples', normalisation: { mean: 0, deviation: 1 } } as const;
+
+/** Nothing but the way in and out, for so many numbers of a sample. */
+function passageOf(config: RunConfig, units: number): BlockSpec {
+  const shape = { shape: [units], units, outer: 1, inner: 1, space: 0 };
+  return {
+    seed: config.seed,
+    registers: [{ shape, held: [0, units] }],
+    segments: [{ input: 0, ops: [], output: 0, share: 0 }],
+    orders: [],
+    optimizer: config.optimizer,
+    input: { kind: 'activations' },
+    head: false,
+    rows: config.batch / config.microBatches,
+  };
+}
+
+/** A layer as a block of its own: activations or samples in, activations out. */
 function blockOf(config: RunConfig, graph: ModelGraph, nodes: readonly Node[], share: number): BlockSpec {
   const all = graph.nodes.reduce((sum, node) => sum + node.operations, 0);
-  const registers: Register[] = [];
-  const input = nodes[0]?.input ?? { shape: [1], units: 1, outer: 1, inner: 1, space: 0 };
-  registers.push({ shape: input, held: [0, input.units] });
+  const [{ input, inputs: sources }] = nodes;
+  const registers: Register[] = [{ shape: input, held: [0, input.units] }];
   const ops = nodes.map((node) => {
     const source = registers.length - 1;
     registers.push({ shape: node.output, held: [0, Math.round(node.output.units * share)] });
@@ -63,7 +99,8 @@ function blockOf(config: RunConfig, graph: ModelGraph, nodes: readonly Node[], s
     segments: [{ input: 0, ops, output: registers.length - 1, share: (operations * share) / all }],
     orders: [],
     optimizer: config.optimizer,
-    input: { kind: 'activations' },
+    // Nobody asks for the gradient of samples, which would be dear.
+    input: sources.includes(-1) ? SAMPLES : { kind: 'activations' },
     head: false,
     rows: config.batch / config.microBatches,
   };

@@ -16,7 +16,7 @@ import type { Origin, Storage } from '../../ports/storage.ts';
 import type { Transport } from '../../ports/transport.ts';
 import { Engagement } from './engagement.ts';
 import { isAbout } from '../conducting/preparation.ts';
-import { measureDevice } from './measuring.ts';
+import { measureDevice, type DeviceProfile } from './measuring.ts';
 import { blockReport, NO_MEMORY, scoresOf } from './own-report.ts';
 import { RoomData } from './room-data.ts';
 import { encodeSpans } from '../record/timelines.ts';
@@ -71,13 +71,18 @@ export class Participant {
   }
 
   async profile(coordinator: PeerId, config: RunConfig): Promise<void> {
-    const { memoryBytes } = this.context.compute.device;
+    const { memoryBytes, emulatedMs, onProcessor, grain } = this.context.compute.device;
+    // An emulated device waits by operations, and the processor is free meanwhile.
+    const device =
+      emulatedMs === null
+        ? { memoryBytes, onProcessor, grain }
+        : { memoryBytes, onProcessor: false, grain: 1 };
+    const answer = (measured: DeviceProfile, declined: string) =>
+      this.context.send(coordinator, { type: 'profile-answer', ...device, ...measured, declined });
     try {
-      const measured = await measureDevice(this.context.compute, config);
-      this.context.send(coordinator, { type: 'profile-answer', ...measured, memoryBytes, declined: '' });
+      answer(await measureDevice(this.context.compute, config), '');
     } catch (error) {
-      const nothing = { costs: [], taskMs: 0, memoryBytes };
-      this.context.send(coordinator, { type: 'profile-answer', ...nothing, declined: messageOf(error) });
+      answer({ costs: [], taskMs: 0, msPerNumber: 0 }, messageOf(error));
     }
   }
 
