@@ -39,8 +39,8 @@ export type BlockTask =
  * One forward, one backward (1F1B; Narayanan et al., PipeDream, SOSP 2019) with the backward split (ZB-H1; Qi et al., Zero Bubble, 2023),
  * driven by what has arrived, for a block of one or more segments. First the input gradients that somebody waits for, then forwards,
  * then what nobody waits for: a backward whose gradient goes nowhere, and weight gradients, which so fill the waiting. Later segments
- * go before earlier ones, micro-batches in order. After the last backward of a step nobody waits for anything: what is pending becomes
- * one product. Null: wait for an arrival.
+ * go before earlier ones, micro-batches in order. Where nobody waits for anything, weight gradients wait until there are as many as may
+ * be kept, or all of the step, and become one product: how many are summed at once must not hang on timing. Null: wait for an arrival.
  */
 export function nextTask(block: BlockProgress): BlockTask | null {
   const { forwards, backwards, weights, caps, microBatches } = block;
@@ -59,9 +59,13 @@ export function nextTask(block: BlockProgress): BlockTask | null {
   if (other) return other;
   const first = weights.findIndex((micro, segment) => micro === done && micro < backwards[segment]);
   if (first < 0) return null;
+  if (block.isAwaited[first] || !block.defers[first])
+    return { kind: 'weights', segment: first, micro: done, count: 1 };
   const end = (block.steps + 1) * microBatches;
-  const isLast = block.end === end && backwards.every((micro) => micro === end);
-  return { kind: 'weights', segment: first, micro: done, count: isLast ? end - done : 1 };
+  const count = backwards[first] - done;
+  return count < caps.kept && backwards[first] < end
+    ? null
+    : { kind: 'weights', segment: first, micro: done, count };
 }
 
 function nextBackward(block: BlockProgress, isAwaited: boolean): BlockTask | null {

@@ -44,22 +44,25 @@ describe('the schedule', () => {
     assert.equal(nextTask(progress({ forwardReady: () => false })), null);
   });
 
-  it('fills waiting with one weight gradient at a time, and makes one product of those left after the last backward', () => {
-    const of = (backwards: number, more: Partial<BlockProgress> = {}) =>
+  it('fills waiting with one weight gradient after the other, and makes one product of several where nobody waits', () => {
+    const of = (backwards: number, isAwaited: boolean, kept: number) =>
       nextTask(
         progress({
-          forwards: [4],
+          forwards: [backwards],
           backwards: [backwards],
           weights: [1],
-          backwardReady: () => false,
-          ...more,
+          forwardReady: () => false,
+          isAwaited: [isAwaited],
+          defers: [true],
+          caps: { inFlight: 1, kept },
         }),
       );
     const weights = { kind: 'weights', segment: 0, micro: 1 };
-    assert.deepEqual(of(3), { ...weights, count: 1 });
-    assert.deepEqual(of(4), { ...weights, count: 3 });
-    // Without a flush the next step's gradients may come meanwhile.
-    assert.deepEqual(of(4, { end: 8, forwardReady: () => false }), { ...weights, count: 1 });
+    assert.deepEqual(of(3, true, 4), { ...weights, count: 1 });
+    assert.deepEqual(of(4, true, 4), { ...weights, count: 1 });
+    assert.equal(of(3, false, 3), null);
+    assert.deepEqual(of(3, false, 2), { ...weights, count: 2 });
+    assert.deepEqual(of(4, false, 4), { ...weights, count: 3 });
   });
 
   it('ends the step after the last backward', () => {
