@@ -1,5 +1,6 @@
 import type { ModelSpec } from '../shared/model.ts';
-import type { RunConfig } from '../shared/schema/config.ts';
+import type { LossRule, RunConfig } from '../shared/schema/config.ts';
+import type { Faults } from '../shared/schema/faults.ts';
 import { TASKS } from './data/tasks.ts';
 import { readModel } from './model/models.ts';
 
@@ -13,6 +14,9 @@ export interface RunChoices {
   shares?: RunConfig['shares'];
   wire?: RunConfig['wire'];
   schedule?: NonNullable<RunConfig['schedule']>;
+  /** Where left out: `deadline` if there are faults, else links are trusted. */
+  rule?: LossRule;
+  faults?: Faults;
   steps?: number;
   batch?: number;
   microBatches?: number;
@@ -38,6 +42,7 @@ export function runConfig(choices: RunChoices = {}): RunConfig {
   const { model: chosen = 'mlp' } = choices;
   const model = typeof chosen === 'string' ? readModel(chosen, inputShape[0], classes) : chosen;
   const optimizer = choices.optimizer ?? 'adam';
+  const { faults, rule = faults && 'deadline' } = choices;
   return {
     task,
     model,
@@ -46,6 +51,8 @@ export function runConfig(choices: RunChoices = {}): RunConfig {
     shares: choices.shares ?? 'measured',
     wire: choices.wire ?? 'float32',
     ...(choices.schedule && { schedule: choices.schedule }),
+    ...(rule && { rule }),
+    ...(faults && { faults }),
     steps: choices.steps ?? 600,
     batch: choices.batch ?? 128,
     microBatches: choices.microBatches ?? 4,

@@ -36,6 +36,8 @@ export interface PartHead {
   count: number;
   /** How the payload has them. */
   format: WireFormat;
+  /** How often they were asked for again; left out: never. */
+  attempt?: number;
 }
 
 export interface PartFrame extends PartHead {
@@ -118,9 +120,27 @@ function writeHeader(frame: PartHead | BlobFrame | ProbeFrame, view: DataView): 
     view.setUint32(28, frame.columns, true);
     view.setUint32(32, frame.offset, true);
     view.setUint8(36, WIRE_FORMATS.indexOf(frame.format));
-    view.setUint8(37, 0);
+    view.setUint8(37, frame.attempt ?? 0);
     view.setUint16(38, frame.count, true);
   }
+}
+
+/** Which frame of a part in training it is, unchecked; null for anything else. */
+export function peekPart(
+  bytes: Uint8Array,
+): (Pick<PartHead, 'kind' | 'step' | 'micro' | 'boundary' | 'offset'> & { attempt: number }) | null {
+  if (bytes.length < PART_HEADER_BYTES || bytes[0] !== MAGIC) return null;
+  const kind = KINDS[bytes[2]];
+  if (kind !== 'forward' && kind !== 'backward') return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    kind,
+    step: view.getUint32(16, true),
+    micro: view.getUint16(20, true),
+    boundary: view.getUint16(22, true),
+    offset: view.getUint32(32, true),
+    attempt: view.getUint8(37),
+  };
 }
 
 /** Throws a FrameError that says what is wrong; never reads outside `bytes`, never allocates by what they claim. */
@@ -161,6 +181,7 @@ function checkBlob(view: DataView, payload: Uint8Array): BlobFrame {
 function checkPart(kind: PartFrame['kind'], view: DataView, payload: Uint8Array): PartFrame {
   const format = view.getUint8(36);
   if (format >= WIRE_FORMATS.length) throw new FrameError(`unknown wire format ${format}`);
+  const attempt = view.getUint8(37);
   const frame: PartFrame = {
     kind,
     lane: view.getUint8(3),
@@ -175,6 +196,7 @@ function checkPart(kind: PartFrame['kind'], view: DataView, payload: Uint8Array)
     offset: view.getUint32(32, true),
     count: view.getUint16(38, true),
     format: WIRE_FORMATS[format],
+    ...(attempt > 0 && { attempt }),
     payload,
   };
   const numbers = frame.rows * frame.columns;
@@ -188,6 +210,10 @@ function checkPart(kind: PartFrame['kind'], view: DataView, payload: Uint8Array)
   }
   return frame;
 }
+
+/** Frames of a part of so many numbers. */
+export const framesOf = (format: WireFormat, numbers: number): number =>
+  Math.ceil(numbers / PART_FRAME_NUMBERS[format]);
 
 /** Bytes of a whole part of rows of `columns` numbers, headers of its frames included. */
 export function partBytes(format: WireFormat, rows: number, columns: number): number {

@@ -131,6 +131,31 @@ export const LIMITS = {
     inboxParts: 512,
     inboxBytes: 128 * 1024 * 1024,
     tensorElements: 64 * 1024 * 1024,
+    /** How long a part is waited for that says it has left, until enough was measured. */
+    deadlineFirstMs: 500,
+    /** Deadlines are measured from here up: less is within what timers and processors differ by. */
+    deadlineLeastMs: 25,
+    /** The same for a lane that has given no sign, where another lane's part is here: it may only be slower. */
+    deadlinePeerLeastMs: 400,
+    deadlinePeerFirstMs: 2_000,
+    /** Waiting in vain in one step of one block, or as long as the step is predicted to take. */
+    waitPerStepMs: 2_000,
+    /** Parts done with whose lateness is still measured, for each lane. */
+    lateParts: 64,
+    /** Notices of parts that have left are put together for so long. */
+    noticeMs: 10,
+    /** Streams of parts, and parts that are not sent whole, in one notice. */
+    noticeStreams: 64,
+    noticeItems: 256,
+    /** Frames named in one request to send them again. */
+    framesAsked: 512,
+    /** Requests for one part under `repair`. */
+    repairs: 3,
+    /** Until the next request, before enough was measured, and at most. */
+    resendFirstMs: 250,
+    resendMaxMs: 500,
+    /** Parts that wait for one link; further ones are not sent, where parts may be lost. */
+    partsWaiting: 16,
     /** Spans of a timeline kept, the latest: about 100 bytes each. */
     spansKept: 8_000,
     /** Micro-batches in flight beyond S - s at stage s, for the way there and back. */
@@ -151,6 +176,12 @@ export const LIMITS = {
     blobTimeoutMs: 20_000,
     blobBytes: 512 * 1024 * 1024,
     blobsAtOnce: 8,
+  },
+  faults: {
+    /** Links, stalls or cuts that are named one by one. */
+    named: 128,
+    /** How much later a frame comes that is to come after those behind it. */
+    reorderMs: 20,
   },
   refusals: {
     /** Refused messages kept for the log, per peer; the counters go on. */

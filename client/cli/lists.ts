@@ -37,30 +37,64 @@ export function readSteps(flag: string, text: string, steps: number): number[] {
 export function readDelays(flag: string, text: string, peers: number): LinkDelay[] {
   // There and back within the time that a question to the coordinator may take.
   const range = { min: 0, max: LIMITS.election.claimTimeoutMs / 2 };
-  const example = `--${flag} 1-2:80`;
-  if (!text.includes('-') && !text.includes(':')) {
-    const ms = readNumber(flag, text, range, `--${flag} 80`);
-    return pairs(peers).map(([a, b]) => ({ a, b, ms }));
-  }
-  const delays: LinkDelay[] = [];
+  const { all, named } = readLinks(flag, text, peers, 'milliseconds', (value, example) =>
+    readNumber(flag, value, range, example === '' ? `--${flag} 80` : `--${flag} ${example}80`),
+  );
+  if (all !== null) return pairs(peers).map(([a, b]) => ({ a, b, ms: all }));
+  return named.map(({ a, b, value: ms }) => ({ a, b, ms }));
+}
+
+/** What a flag says of links: one value for all of them, or some of them with a value each. */
+export interface LinkValues<T> {
+  all: T | null;
+  named: { a: number; b: number; value: T }[];
+}
+
+/**
+ * `1-2:VALUE,1-3:VALUE`, or one value for every link. Throws a FlagError.
+ * @param read a value; `example` is the link to show before one, empty for all links
+ */
+export function readLinks<T>(
+  flag: string,
+  text: string,
+  peers: number,
+  what: string,
+  read: (text: string, example: string) => T,
+): LinkValues<T> {
+  if (!text.includes('-') && (!text.includes(':') || what.includes(':')))
+    return { all: read(text, ''), named: [] };
+  const named: LinkValues<T>['named'] = [];
   for (const item of text.split(',').map((part) => part.trim())) {
     const match = /^(\d+)-(\d+):(.*)$/.exec(item);
     if (!match) {
-      throw new FlagError(`--${flag} wants peer-peer:milliseconds, not "${item}": for example ${example}.`);
+      const example = what === 'milliseconds' ? `: for example --${flag} 1-2:80` : '';
+      throw new FlagError(`--${flag} wants peer-peer:${what}, not "${item}"${example}.`);
     }
-    const [a, b] = [Number(match[1]), Number(match[2])].sort((x, y) => x - y);
-    if (a < 1 || b > peers) {
-      throw new FlagError(
-        `--${flag} ${item}: there is no peer ${a < 1 ? a : b}; peers have numbers from 1 to ${peers}.`,
-      );
-    }
-    if (a === b) throw new FlagError(`--${flag} ${item}: a peer has no link to itself.`);
-    if (delays.some((delay) => delay.a === a && delay.b === b)) {
+    const [a, b] = readPair(flag, item, match[1], match[2], peers);
+    if (named.some((link) => link.a === a && link.b === b)) {
       throw new FlagError(`--${flag} names the link ${a}-${b} twice: name it once.`);
     }
-    delays.push({ a, b, ms: readNumber(flag, match[3], range, example) });
+    named.push({ a, b, value: read(match[3], '1-2:') });
   }
-  return delays;
+  return { all: null, named };
+}
+
+/** Two different peers, the smaller number first. Throws a FlagError that quotes `item`. */
+export function readPair(
+  flag: string,
+  item: string,
+  one: string,
+  other: string,
+  peers: number,
+): [number, number] {
+  const [a, b] = [Number(one), Number(other)].sort((x, y) => x - y);
+  if (a < 1 || b > peers) {
+    throw new FlagError(
+      `--${flag} ${item}: there is no peer ${a < 1 ? a : b}; peers have numbers from 1 to ${peers}.`,
+    );
+  }
+  if (a === b) throw new FlagError(`--${flag} ${item}: a peer has no link to itself.`);
+  return [a, b];
 }
 
 function pairs(peers: number): [number, number][] {

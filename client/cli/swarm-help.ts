@@ -5,7 +5,7 @@ import { runConfig } from '../defaults.ts';
 export const DEFAULT_PEERS = 4;
 export const DEFAULT_TIMEOUT_SECONDS = 3600;
 
-const { task, partition, shares, wire, ordering, schedule } = RunConfigSchema.entries;
+const { task, partition, shares, wire, ordering, schedule, rule } = RunConfigSchema.entries;
 const optimizers = OptimizerSchema.entries;
 const defaults = runConfig();
 const INDENT = `\n${' '.repeat(23)}`;
@@ -29,6 +29,8 @@ export const SWARM_HELP = `Trains one neural network in several real browsers, w
   --replan LIST        plans anew when these steps are reached: devices are measured again, units ordered: 100,300
   --ordering O         ${ordering.wrapped.options.join(', ')}: of units in a new plan; the last two for comparison (${ordering.wrapped.options[0]})
   --schedule S         ${schedule.wrapped.options.join(', ')}: steps one after the other, or overlapping, on weights a step old (sync)
+  --rule R             ${rule.wrapped.options.join(', ')}: go on without late and lost parts, wait for them, drop their
+                       micro-batch, or ask again a few times (links are trusted; with faults: deadline)
   --steps N            optimizer steps (${defaults.steps})
   --batch N            samples per optimizer step (${defaults.batch})
   --micro-batches M    micro-batches per step; the batch divides by it (${defaults.microBatches})
@@ -45,6 +47,15 @@ export const SWARM_HELP = `Trains one neural network in several real browsers, w
                        one number per peer, or one for all: 200,200,400,100
   --memory-mb LIST     what the tensors of a peer may take, in MB, one number per peer, or one for all: 64,64,128,32
   --delay LIST         makes links slower: peer-peer:milliseconds each way, or one number for all: 1-2:80,1-3:20
+  --drop P             loses that share of all frames of parts where they arrive; like the next five for all links,
+                       or for some: 1-2:0.3,1-3:0.1
+  --burst N            how many are lost in a row, in the mean (each by itself)
+  --jitter MS          each frame comes up to so much later
+  --duplicate P        that share comes twice
+  --reorder P          that share comes after the next ones
+  --outage S:SECONDS   a link is down for that share of the time, so many seconds at a stretch: 0.25:2
+  --stall P:S:EVERY    nothing comes from or to a peer for S seconds of every so many: 3:5:15
+  --cut A-B@S..S       nothing passes between two peers in those steps: 1-2@100..150
   --watch              lets phones and laptops join: prints the room's address and waits for Enter
   --port N             port of the signaling server (any free one)
   --timeout SECONDS    gives up after this long (${DEFAULT_TIMEOUT_SECONDS})

@@ -19,6 +19,7 @@ import { modelGraph, sizeOf } from '../model/graph.ts';
 import { layerStates } from '../model/import-model.ts';
 import type { LayerState } from '../ports/compute.ts';
 import { TASKS } from '../data/tasks.ts';
+import { FAULT_FLAGS, readFaults } from './faults.ts';
 import { readDelays, readPerPeer, readSteps, type LinkDelay } from './lists.ts';
 import { isModelFile, readModelFile } from './model-input.ts';
 import { checkBrowser, checkDataSet, checkOutputFile, checkSaveDir } from './paths.ts';
@@ -66,6 +67,7 @@ const FLAGS = {
   replan: { example: '--replan 100,300' },
   ordering: { example: '--ordering random' },
   schedule: { example: '--schedule async' },
+  rule: { example: '--rule deadline' },
   steps: { example: '--steps 600' },
   batch: { example: '--batch 128' },
   'micro-batches': { example: '--micro-batches 4' },
@@ -81,6 +83,7 @@ const FLAGS = {
   'device-ms': { example: '--device-ms 200,200,400,100' },
   'memory-mb': { example: '--memory-mb 64,64,128,32' },
   delay: { example: '--delay 1-2:80,1-3:20' },
+  ...FAULT_FLAGS,
   watch: { example: '--watch', isSwitch: true },
   port: { example: '--port 8081' },
   timeout: { example: '--timeout 600' },
@@ -91,7 +94,7 @@ type Flag = keyof typeof FLAGS;
 const DAY_SECONDS = 86_400;
 const MEMORY_MB = { min: 0, max: 1e9, aboveMin: true };
 
-const { steps, batch, microBatches, seed, task, partition, shares, wire, ordering, schedule } =
+const { steps, batch, microBatches, seed, task, partition, shares, wire, ordering, schedule, rule } =
   RunConfigSchema.entries;
 const optimizers = OptimizerSchema.entries;
 const defaults = runConfig();
@@ -117,7 +120,7 @@ function optionsOf(given: GivenFlags<Flag>): SwarmOptions {
     read(flag, (text) => readWhole(flag, text, range, FLAGS[flag].example));
 
   const peers = whole('peers', { min: 1, max: LIMITS.room.peers }) ?? DEFAULT_PEERS;
-  const { config, weights } = configOf(given, whole);
+  const { config, weights } = configOf(given, whole, peers);
   const watch = given.has('watch');
   const options: SwarmOptions = {
     peers,
@@ -157,6 +160,7 @@ function optionsOf(given: GivenFlags<Flag>): SwarmOptions {
 function configOf(
   given: GivenFlags<Flag>,
   whole: (flag: Flag, range: { min: number; max: number }) => number | null,
+  peers: number,
 ): Pick<SwarmOptions, 'config' | 'weights'> {
   const textOf = (flag: Flag) => given.get(flag) as string | undefined;
   const choice = <T extends string>(flag: Flag, choices: readonly T[]) => {
@@ -169,6 +173,7 @@ function configOf(
     shares: choice('shares', shares.options),
     wire: choice('wire', wire.options),
     schedule: choice('schedule', schedule.wrapped.options),
+    rule: choice('rule', rule.wrapped.options),
   };
   const gridGiven = textOf('grid');
   const grid = gridGiven === undefined ? null : flagged('grid', ' ', () => readGrid(gridGiven));
@@ -186,12 +191,13 @@ function configOf(
         ? null
         : readNumber('learning-rate', rate, rateRange, FLAGS['learning-rate'].example),
   };
+  const faults = readFaults((flag) => textOf(flag) ?? null, peers, numbers.steps ?? defaults.steps);
   const text = textOf('model');
   const { config, weights } = flagged('model', ': ', () => {
     const imported = text !== undefined && isModelFile(text) ? readModelFile(text, sizesOf(taskName)) : null;
     const model = imported?.model ?? text ?? null;
     const made = runConfig({
-      ...present({ ...numbers, ...cut, task: taskName, grid, optimizer, decay, model }),
+      ...present({ ...numbers, ...cut, faults, task: taskName, grid, optimizer, decay, model }),
       onDeparture: 'continue',
     });
     modelGraph(made.model);

@@ -8,6 +8,7 @@ import type {
   Importance,
   LayerState,
   MemoryUse,
+  SkipTask,
   StepResult,
   StepTask,
   WeightsTask,
@@ -108,11 +109,12 @@ export class Block {
 
   backward(task: BackwardTask): BackwardResult {
     this.refuseSpoiled(false);
-    const { segment, micro, gradient } = task;
+    const { segment, micro, step, gradient } = task;
     const where = this.at(micro);
+    const isOf = ({ pass }: Flight) => step === undefined || pass.step === step;
     const found =
-      this.training.get(micro, ({ passesRun }) => !this.order.isOver(passesRun, true)) ??
-      this.training.get(micro);
+      this.training.get(micro, (flight) => isOf(flight) && !this.order.isOver(flight.passesRun, true)) ??
+      this.training.get(micro, isOf);
     this.order.assertBackward(segment, found?.passesRun ?? 0, where);
     const flight = found!;
     const { output } = this.spec.segments[segment];
@@ -135,10 +137,13 @@ export class Block {
   }
 
   /** Adds what backward passes deferred to the gradient sums. */
-  weights({ segment, micros }: WeightsTask): void {
+  weights({ segment, micros, step }: WeightsTask): void {
     this.refuseSpoiled(false);
     const flights = micros.map((micro) => {
-      const flight = this.training.get(micro, ({ pending }) => pending.has(segment));
+      const flight = this.training.get(
+        micro,
+        ({ pending, pass }) => pending.has(segment) && (step === undefined || pass.step === step),
+      );
       if (flight) return flight;
       throw new Error(`No weight gradients of segment ${segment} of ${this.at(micro)} are pending.`);
     });
@@ -148,6 +153,21 @@ export class Block {
       this.passes.weights(flights, segment);
       for (const flight of flights) this.end(flight);
       this.spoiled = null;
+    });
+  }
+
+  /** Leaves out what is still to come of a micro-batch from a segment on; where nothing of it has run, there is nothing to do. */
+  skip({ step, micro, segment }: SkipTask): void {
+    this.refuseSpoiled(false);
+    const flight = this.training.get(micro, ({ pass }) => pass.step === step);
+    if (!flight) return;
+    this.run(() => {
+      flight.passesRun = Math.max(
+        flight.passesRun,
+        this.order.passesWithout(segment, `micro-batch ${micro}`),
+      );
+      for (const pending of [...flight.pending.keys()]) if (pending >= segment) flight.settle(pending);
+      this.end(flight);
     });
   }
 

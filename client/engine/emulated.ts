@@ -77,6 +77,10 @@ export class EmulatedCompute implements port.Compute {
     });
   }
 
+  skip(task: port.SkipTask): Promise<void> {
+    return this.queue.add(() => this.inner.skip(task));
+  }
+
   step(task: port.StepTask): Promise<port.StepResult> {
     return this.queue.add(() => this.inner.step(task));
   }

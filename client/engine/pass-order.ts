@@ -40,6 +40,11 @@ export class PassOrder {
       throw new Error(`Backward of ${where} came to segment ${segment} before segment ${this.busy[next]}.`);
   }
 
+  /** How many passes are behind a micro-batch whose next one is the backward before `segment`. */
+  passesWithout(segment: number, where: string): number {
+    return 2 * this.busy.length - this.placeOf(segment, where);
+  }
+
   private placeOf(segment: number, where: string): number {
     const place = this.busy.indexOf(segment);
     if (place >= 0) return place;

@@ -88,6 +88,10 @@ export class TfCompute implements port.Compute {
     return this.run(() => this.held.weights(task));
   }
 
+  skip(task: port.SkipTask): Promise<void> {
+    return this.run(() => this.held.skip(task));
+  }
+
   step(task: port.StepTask): Promise<port.StepResult> {
     return this.run(() => this.held.step(task));
   }

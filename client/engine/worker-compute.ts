@@ -71,6 +71,10 @@ export class WorkerCompute implements port.Compute {
     return this.call('weights', [task]);
   }
 
+  skip(task: port.SkipTask): Promise<void> {
+    return this.call('skip', [task]);
+  }
+
   step(task: port.StepTask): Promise<port.StepResult> {
     return this.call('step', [task]);
   }

@@ -37,6 +37,8 @@ export interface SegmentView {
   takesSamples: boolean;
   /** True where it ends in the loss. */
   endsModel: boolean;
+  /** True where the parts of several lanes add up to its input: one that is missing leaves hidden units out, not inputs. */
+  isSum: boolean;
   /** True where somebody waits for the gradient of its input, or nobody for anything, and there are weights whose gradients can wait meanwhile. */
   defers: boolean;
   /** Towards the inputs; null where nothing comes in from there. */
@@ -55,6 +57,8 @@ export interface Assignment {
   segments: SegmentView[];
   /** Micro-batches that may be under way here. */
   caps: StageCaps;
+  /** Most that may be between forward and input gradient at any stage. */
+  inFlightMost: number;
 }
 
 /** Names a plan in frame headers, so that frames of another coordinator's plan with equal numbers are fenced too. */
@@ -84,8 +88,8 @@ export function assignmentOf(
   const { registers, segments, indices } = programOf(partition, stage, lane);
   const held = (register: number) => registers[register].held;
   const isHead = headOf(plan.stages) === peer;
-  const caps = plan.caps?.[stage] ?? capsOf(partition, stage, config);
-  const isMerging = isAlone(partition) && caps.kept > caps.inFlight;
+  const caps = plan.caps ?? plan.stages.map((_, s) => capsOf(partition, s, config));
+  const isMerging = isAlone(partition) && caps[0].kept > caps[0].inFlight;
   const views = segments.map(({ input, ops, output }, i): SegmentView | null => {
     if (input === null && ops.length === 0 && output === null) return null;
     const index = indices[i];
@@ -94,6 +98,7 @@ export function assignmentOf(
       index: i,
       takesSamples,
       endsModel: isHead && index === partition.segments.length - 1,
+      isSum: input !== null && index > 0 && partition.boundaries[index - 1].kind === 'reduce',
       defers:
         isMerging || (!takesSamples && input !== null && ops.some(({ parameters }) => parameters.length > 0)),
       before: takesSamples || input === null ? null : viewBefore(partition, index - 1, lane, held(input)),
@@ -115,7 +120,8 @@ export function assignmentOf(
       rows: config.batch / config.microBatches,
     },
     segments: views.filter((view) => view !== null),
-    caps,
+    caps: caps[stage],
+    inFlightMost: Math.max(...caps.map(({ inFlight }) => inFlight)),
   };
 }
 

@@ -1,9 +1,11 @@
 import type { PeerId } from '../../shared/ids.ts';
 import { LIMITS } from '../../shared/limits.ts';
-import { PART_FRAME_NUMBERS, PART_HEADER_BYTES, type PartFrame } from '../../shared/frames.ts';
+import { framesOf, PART_FRAME_NUMBERS, PART_HEADER_BYTES, type PartFrame } from '../../shared/frames.ts';
 import type { BoundaryView, LaneEnd } from './assignment.ts';
+import { Deadlines } from './deadlines.ts';
 import { readNumbers, type WireFormat } from '../../shared/wire.ts';
 import { addRange, rangeWidth } from './parts.ts';
+import type { Patience } from './patience.ts';
 
 /** What an inbox may take: everything else is refused with a reason. */
 export interface Expectation {
@@ -19,8 +21,12 @@ export interface Expectation {
   now?: () => number;
   /** The last frame of a part came. */
   onWhole?: (part: WholePart) => void;
-  /** For experiments: parts that count as lost, whether or not they come. */
-  isLost?(step: number, micro: number, end: LaneEnd): boolean;
+  /** How long parts are waited for; left out: until they come. */
+  patience?: Patience | undefined;
+  /** Frames of a part of that lane are wanted once more (none are named: all of them). */
+  onMissing?: (end: LaneEnd, step: number, micro: number, frames: number[], attempt: number) => void;
+  /** What came of a part when it was used, in frames; of one of this peer itself only where it is missing. */
+  onUsed?: (end: LaneEnd, wanted: number, sent: number, used: number) => void;
 }
 
 /** How a part came. */
@@ -38,8 +44,10 @@ export interface WholePart {
 export interface Arrival {
   /** [rows, width of the positions held]; zero where nothing came. */
   data: Float32Array;
-  /** Lanes whose part is missing. */
-  missing: number[];
+  /** By lane, of parts that are not whole: the frames that came. */
+  gaps: ReadonlyMap<number, ReadonlySet<number>>;
+  /** Nothing came from anybody. */
+  isEmpty: boolean;
 }
 
 interface Part {
@@ -53,30 +61,59 @@ interface Part {
 
 /**
  * Puts the frames of parts together for one boundary and direction, and the parts of all lanes to one register: each is added to
- * zeros at its positions, which places slices and sums partial sums. Bounded, and safe against anything a peer sends.
+ * zeros at its positions, which places slices and sums partial sums. Bounded, and safe against anything a peer sends. Micro-batches are
+ * taken in order; a part, or a frame of one, that has missed its deadline by then is lost, and what comes later is dropped.
  */
 export class Inbox {
   readonly #parts = new Map<string, Part>();
+  readonly #deadlines: Deadlines;
   #bytes = 0;
+  /** Micro-batches, counted through all steps, before this one are done with. */
+  #next = 0;
 
-  constructor(private readonly expected: Expectation) {}
+  constructor(private readonly expected: Expectation) {
+    const { boundary, micros, patience, onMissing } = expected;
+    this.#deadlines = new Deadlines({
+      ends: boundary.ends,
+      patience: patience ?? null,
+      came: (sequence, lane) => this.#parts.get(keyOf(sequence, lane)),
+      window: () => {
+        const [first, last] = expected.window();
+        return [Math.max(this.#next, first * micros), (last + 1) * micros];
+      },
+      onMissing: (end, sequence, frames, attempt) =>
+        onMissing?.(end, Math.floor(sequence / micros), sequence % micros, frames, attempt),
+    });
+  }
 
-  /** Null when taken (or seen before); otherwise why the frame is refused, as a short stable word. */
+  /** Null when taken (or seen before, or late); otherwise why the frame is refused, as a short stable word. */
   add(from: PeerId, frame: PartFrame): string | null {
     const complaint = this.#complaint(from, frame);
     if (complaint) return complaint;
     const end = this.#endOf(frame.lane)!;
-    if (this.#isLost(frame.step, frame.micro, end)) return null;
-    const key = keyOf(frame.step, frame.micro, frame.lane);
+    const sequence = this.#sequence(frame.step, frame.micro);
+    this.#deadlines.advance(end.lane, sequence);
+    const [first, last] = this.expected.window();
+    const isInWindow = frame.step >= first && frame.step <= last;
+    if (sequence < this.#next || !isInWindow) {
+      if (sequence < this.#next) this.#deadlines.noteLate(end.lane, sequence);
+      return isInWindow || this.expected.patience ? null : 'part-wrong-step';
+    }
+    const key = keyOf(sequence, frame.lane);
     const part = this.#parts.get(key) ?? this.#begin(key, frame.rows * frame.columns);
     if (!part) return 'inbox-full';
     const index = frame.offset / PART_FRAME_NUMBERS[frame.format];
     if (part.framesSeen.has(index)) return null;
-    if (!readNumbers(frame.format, frame.payload, frame, part.data)) return 'part-not-finite';
+    if (!readNumbers(frame.format, frame.payload, frame, part.data)) {
+      const { offset, count } = frame;
+      part.data.fill(0, offset, offset + count);
+      return 'part-not-finite';
+    }
     part.framesSeen.add(index);
     part.bytesCame += PART_HEADER_BYTES + frame.payload.length;
     if (part.framesSeen.size === part.frames) {
       const { bytesCame: bytes, startMs } = part;
+      this.#deadlines.noteWhole(end.lane, sequence);
       this.expected.onWhole?.({ step: frame.step, micro: frame.micro, end, bytes, startMs });
     }
     return null;
@@ -85,16 +122,50 @@ export class Inbox {
   /** A whole part that this peer sent to itself. */
   addOwn(step: number, micro: number, lane: number, data: Float32Array): void {
     const part: Part = { data, framesSeen: new Set(), frames: 0, bytesCame: 0, startMs: 0 };
-    this.#parts.set(keyOf(step, micro, lane), part);
+    const sequence = this.#sequence(step, micro);
+    this.#parts.set(keyOf(sequence, lane), part);
     this.#bytes += data.byteLength;
+    this.#deadlines.advance(lane, sequence);
   }
 
-  /** True when the parts of all lanes are whole, or known to be lost. */
+  /**
+   * A peer says that its parts up to a micro-batch have left, and of some of them not all frames. Null when taken, otherwise why it is
+   * refused.
+   */
+  hear(
+    from: PeerId,
+    lane: number,
+    step: number,
+    micro: number,
+    fewer: readonly { step: number; micro: number; frames: number }[],
+  ): string | null {
+    const { micros } = this.expected;
+    if (this.#endOf(lane)?.peer !== from) return 'part-wrong-sender';
+    if (micro >= micros || fewer.some((item) => item.micro >= micros)) return 'part-wrong-micro';
+    for (const item of fewer)
+      this.#deadlines.sendsFewer(lane, this.#sequence(item.step, item.micro), item.frames);
+    this.#deadlines.advance(lane, this.#sequence(step, micro));
+    return null;
+  }
+
+  /** True when the parts of all lanes are whole, or lost. */
   has(step: number, micro: number): boolean {
-    return this.expected.boundary.ends.every((end) => {
-      const part = this.#parts.get(keyOf(step, micro, end.lane));
-      return (part !== undefined && part.framesSeen.size === part.frames) || this.#isLost(step, micro, end);
-    });
+    return this.dueMs(step, micro) <= (this.expected.patience?.now() ?? 0);
+  }
+
+  /** When a micro-batch goes on without what is missing by then; Infinity where nothing says that the rest is on its way. */
+  dueMs(step: number, micro: number): number {
+    return this.#deadlines.dueMs(this.#sequence(step, micro));
+  }
+
+  /** Asks again for what should have come; gives when the next request is due, Infinity for never. */
+  chase(): number {
+    return this.#deadlines.chase();
+  }
+
+  /** True where every other lane has passed a micro-batch: whatever this block made of it now would come too late. */
+  isPassed(step: number, micro: number, self: PeerId): boolean {
+    return this.#deadlines.isPassed(this.#sequence(step, micro), self);
   }
 
   /** The numbers of a micro-batch that `has` said are here; they leave the inbox. */
@@ -103,27 +174,61 @@ export class Inbox {
       throw new Error(`The parts of step ${step}, micro-batch ${micro} are not whole.`);
     const { shape, held, ends } = this.expected.boundary;
     const rows = this.expected.rows(micro);
-    const missing = ends
-      .filter((end) => !this.#parts.has(keyOf(step, micro, end.lane)))
-      .map(({ lane }) => lane);
-    const only = ends.length === 1 && missing.length === 0 && coversAll(ends[0], held);
+    const sequence = this.#sequence(step, micro);
+    const gaps = this.#close(sequence, rows);
+    const only = ends.length === 1 && gaps.size === 0 && coversAll(ends[0], held);
     const register = only ? null : new Float32Array(rows * rangeWidth(shape, held));
     let data: Float32Array = register ?? new Float32Array();
+    let isEmpty = true;
     for (const end of ends) {
-      const key = keyOf(step, micro, end.lane);
+      const key = keyOf(sequence, end.lane);
       const part = this.#parts.get(key);
       if (!part) continue;
       this.#parts.delete(key);
       this.#bytes -= part.data.byteLength;
+      if (gaps.get(end.lane)?.size === 0) continue;
+      isEmpty = false;
       if (register) addRange(register, part.data, rows, shape, held, end.range);
       else data = part.data;
     }
-    return { data, missing };
+    return { data, gaps, isEmpty };
+  }
+
+  /** Lets go of a micro-batch whose parts are not needed here. */
+  skip(step: number, micro: number): void {
+    const sequence = this.#sequence(step, micro);
+    for (const { lane } of this.expected.boundary.ends) {
+      const key = keyOf(sequence, lane);
+      this.#bytes -= this.#parts.get(key)?.data.byteLength ?? 0;
+      this.#parts.delete(key);
+    }
+    this.#deadlines.close(sequence);
+    this.#next = sequence + 1;
   }
 
   clear(): void {
     this.#parts.clear();
     this.#bytes = 0;
+  }
+
+  /** A micro-batch is done with: what came of whose part is not whole, and what that says about the lanes. */
+  #close(sequence: number, rows: number): Map<number, ReadonlySet<number>> {
+    const { boundary, format, onUsed } = this.expected;
+    const gaps = new Map<number, ReadonlySet<number>>();
+    for (const end of boundary.ends) {
+      const { lane, range } = end;
+      const part = this.#parts.get(keyOf(sequence, lane));
+      if (part?.frames === 0) continue;
+      const whole = framesOf(format, rows * rangeWidth(boundary.shape, range));
+      const came = part?.framesSeen.size ?? 0;
+      const sent = this.#deadlines.framesSent(lane, sequence, whole);
+      if (came < whole) gaps.set(lane, part?.framesSeen ?? new Set());
+      if (came < sent) this.#deadlines.noteLost(lane, sequence);
+      onUsed?.(end, whole, sent, came);
+    }
+    this.#deadlines.close(sequence);
+    this.#next = sequence + 1;
+    return gaps;
   }
 
   #begin(key: string, numbers: number): Part | null {
@@ -133,7 +238,7 @@ export class Inbox {
     const part: Part = {
       data,
       framesSeen: new Set(),
-      frames: Math.ceil(numbers / PART_FRAME_NUMBERS[this.expected.format]),
+      frames: framesOf(this.expected.format, numbers),
       bytesCame: 0,
       startMs: this.expected.now?.() ?? 0,
     };
@@ -146,8 +251,8 @@ export class Inbox {
     return this.expected.boundary.ends.find((end) => end.lane === lane);
   }
 
-  #isLost(step: number, micro: number, end: LaneEnd): boolean {
-    return this.expected.isLost?.(step, micro, end) ?? false;
+  #sequence(step: number, micro: number): number {
+    return step * this.expected.micros + micro;
   }
 
   #complaint(from: PeerId, frame: PartFrame): string | null {
@@ -155,8 +260,6 @@ export class Inbox {
     if (frame.kind !== kind || frame.boundary !== boundary.index) return 'part-wrong-boundary';
     const end = this.#endOf(frame.lane);
     if (end?.peer !== from) return 'part-wrong-sender';
-    const [first, last] = this.expected.window();
-    if (frame.step < first || frame.step > last) return 'part-wrong-step';
     if (frame.micro >= micros) return 'part-wrong-micro';
     if (
       frame.rows !== this.expected.rows(frame.micro) ||
@@ -175,4 +278,4 @@ export class Inbox {
 const coversAll = ({ range }: LaneEnd, held: LaneEnd['range']): boolean =>
   range[0] === held[0] && range[1] === held[1];
 
-const keyOf = (step: number, micro: number, lane: number): string => `${step}/${micro}/${lane}`;
+const keyOf = (sequence: number, lane: number): string => `${sequence}/${lane}`;

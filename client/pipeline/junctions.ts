@@ -6,21 +6,13 @@ import type { Clock } from '../ports/clock.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { Assignment, BoundaryView, LaneEnd } from './assignment.ts';
 import { Inbox, type Arrival } from './inbox.ts';
-import { Outbox } from './outbox.ts';
+import { Notices, type PartsNotice } from './notices.ts';
+import { Outbox, type Request } from './outbox.ts';
+import type { Patience } from './patience.ts';
 import type { Timeline } from './timeline.ts';
 import type { Traffic } from './traffic.ts';
 
 type Kind = 'forward' | 'backward';
-
-/** A part on its way, as fault injection sees it: `from` and `to` are lanes in the direction that it goes. */
-export interface PartOnTheWay {
-  kind: Kind;
-  boundary: number;
-  step: number;
-  micro: number;
-  from: PeerId;
-  to: PeerId;
-}
 
 export interface JunctionContext {
   plan: Plan;
@@ -30,9 +22,13 @@ export interface JunctionContext {
   timeline: Timeline;
   transport: Transport;
   traffic: Traffic;
-  isLost?: ((part: PartOnTheWay) => boolean) | undefined;
+  /** Null where every part is waited for. */
+  patience: Patience | null;
   /** Steps [first, last] for which parts may come now. */
   window(): [first: number, last: number];
+  tell(to: PeerId, notice: PartsNotice): void;
+  /** Asks a neighbour to send frames of a part again. */
+  ask(to: PeerId, request: Request): void;
   /** A part could not be sent. */
   onLinkLost(): void;
 }
@@ -43,18 +39,24 @@ export interface Item {
   micro: number;
 }
 
+type Gaps = Arrival['gaps'];
+
 /** Where the parts of a block come in and go out in training, segment by segment (by their place among those that have work). */
 export class Junctions {
   /** Per segment; null where nothing comes in from there. */
   readonly #inboxes: { forward: Inbox | null; backward: Inbox | null }[];
   readonly #outbox: Outbox;
+  readonly #notices: Notices | null;
+  /** By segment and micro-batch: what was not used forward, and so gets no gradient. */
+  readonly #gaps = new Map<string, Gaps>();
 
   constructor(private readonly context: JunctionContext) {
-    const { plan, config, assignment, transport, traffic } = context;
+    const { plan, config, assignment, clock, transport, traffic, patience } = context;
     this.#inboxes = assignment.segments.map(({ before, after }) => ({
       forward: before && this.#inbox('forward', before),
       backward: after && this.#inbox('backward', after),
     }));
+    this.#notices = patience && new Notices(clock, (to, notice) => context.tell(to, notice));
     this.#outbox = new Outbox(
       transport,
       plan,
@@ -63,6 +65,9 @@ export class Junctions {
       traffic,
       ({ kind, boundary, step, micro }, data) =>
         this.#inboxOf(kind, boundary.index)!.addOwn(step, micro, assignment.lane, data),
+      patience !== null && patience.rule !== 'stall',
+      // Nobody is further ahead of a receiver than this; once over, for those who answer late.
+      patience && patience.requests > 0 ? 2 * patience.inFlight : 0,
     );
   }
 
@@ -72,51 +77,129 @@ export class Junctions {
     return inbox ? inbox.add(from, frame) : 'part-wrong-boundary';
   }
 
-  /** True where all is here that a pass takes from a boundary, if it takes anything. */
-  has(kind: Kind, segment: number, { step, micro }: Item): boolean {
-    return this.#inboxes[segment][kind]?.has(step, micro) ?? true;
+  /** Null when taken, otherwise why the notice is refused. */
+  hear(from: PeerId, { streams }: PartsNotice): string | null {
+    for (const { kind, boundary, lane, step, micro, fewer } of streams) {
+      const inbox = this.#inboxOf(kind, boundary);
+      const complaint = inbox ? inbox.hear(from, lane, step, micro, fewer) : 'part-wrong-boundary';
+      if (complaint !== null) return complaint;
+    }
+    return null;
   }
 
-  /** What `has` said is here; null where the pass takes nothing from a boundary. */
+  /** Null when taken, otherwise why the request is refused. */
+  resend(from: PeerId, request: Request): string | null {
+    const side = request.kind === 'forward' ? 'after' : 'before';
+    const view = this.context.assignment.segments.find((one) => one[side]?.index === request.boundary);
+    if (!view?.[side]?.ends.some(({ peer }) => peer === from)) return 'part-wrong-boundary';
+    this.#outbox.resend(from, request);
+    return null;
+  }
+
+  /** Asks again for what should have come; gives when the next request is due, Infinity for never. */
+  chase(): number {
+    return Math.min(
+      ...this.#inboxes.flatMap(({ forward, backward }) => [
+        forward?.chase() ?? Infinity,
+        backward?.chase() ?? Infinity,
+      ]),
+    );
+  }
+
+  /** When a pass has all that it takes from a boundary, or goes on without; -Infinity where it takes nothing. */
+  dueMs(kind: Kind, segment: number, { step, micro }: Item): number {
+    return this.#inboxes[segment][kind]?.dueMs(step, micro) ?? -Infinity;
+  }
+
+  /** True where whoever takes the output of a segment is done with a micro-batch already. */
+  isPassed(segment: number, { step, micro }: Item): boolean {
+    const { patience, transport } = this.context;
+    return (
+      patience !== null && (this.#inboxes[segment].backward?.isPassed(step, micro, transport.self) ?? false)
+    );
+  }
+
+  /** What is due; null where the pass takes nothing from a boundary. */
   take(kind: Kind, segment: number, { step, micro }: Item): Arrival | null {
-    return this.#inboxes[segment][kind]?.take(step, micro) ?? null;
+    const arrival = this.#inboxes[segment][kind]?.take(step, micro) ?? null;
+    if (kind === 'forward' && arrival && arrival.gaps.size > 0)
+      this.#gaps.set(keyOf(segment, { step, micro }), arrival.gaps);
+    return arrival;
+  }
+
+  /** A pass is left out: what came for it goes, and nobody beyond waits for what it would have given. */
+  skip(kind: Kind, segment: number, item: Item): void {
+    this.#inboxes[segment][kind]?.skip(item.step, item.micro);
+    this.sendNothing(kind, segment, item);
   }
 
   /** The output of a segment goes on, or the gradient of its input goes back. */
-  send(kind: Kind, segment: number, { step, micro }: Item, data: Float32Array): void {
-    const { assignment, isLost, transport } = this.context;
-    const { before, after } = assignment.segments[segment];
-    const boundary = kind === 'forward' ? after : before;
+  send(kind: Kind, segment: number, item: Item, data: Float32Array): void {
+    const { assignment } = this.context;
+    const boundary = this.#exitOf(kind, segment);
     if (!boundary) return;
-    const wasUsed = ({ peer }: LaneEnd) =>
-      peer === transport.self ||
-      !isLost?.({ kind: 'forward', boundary: boundary.index, step, micro, from: peer, to: transport.self });
-    // What was not used forward gets no gradient.
-    const ends = kind === 'backward' ? boundary.ends.filter(wasUsed) : boundary.ends;
+    const gaps = kind === 'backward' ? this.#takeGaps(segment, item) : undefined;
     const startMs = this.context.clock.now();
-    const what = { kind, boundary, step, micro };
+    const what = { kind, boundary, ...item };
     void this.#outbox
       .send({
         ...what,
-        ends,
+        ends: boundary.ends,
         rows: assignment.block.rows,
         data,
-        onSent: (end, bytes) => this.#record('send', what, end, bytes, startMs),
+        ...(gaps && { gaps }),
+        onSent: (end, bytes, frames) => {
+          if (bytes > 0) this.#record('send', what, end, bytes, startMs);
+          this.#notices?.sent(end.peer, this.#stream(kind, boundary), item, frames);
+        },
       })
       .then((sent) => {
         if (!sent) this.context.onLinkLost();
       });
   }
 
+  /** The same where there is nothing to send. */
+  sendNothing(kind: Kind, segment: number, item: Item): void {
+    if (kind === 'backward') this.#takeGaps(segment, item);
+    const boundary = this.#exitOf(kind, segment);
+    for (const { peer, lane } of boundary?.ends ?? []) {
+      const id = this.#stream(kind, boundary!);
+      if (peer !== this.context.transport.self) this.#notices?.sent(peer, id, item, 0);
+      else
+        this.#inboxOf(kind, boundary!.index)!.hear(peer, lane, item.step, item.micro, [
+          { ...item, frames: 0 },
+        ]);
+    }
+  }
+
   clear(): void {
+    this.#notices?.close();
+    this.#outbox.clear();
+    this.#gaps.clear();
     for (const { forward, backward } of this.#inboxes) {
       forward?.clear();
       backward?.clear();
     }
   }
 
+  #takeGaps(segment: number, item: Item): Gaps | undefined {
+    const key = keyOf(segment, item);
+    const gaps = this.#gaps.get(key);
+    this.#gaps.delete(key);
+    return gaps;
+  }
+
+  #exitOf(kind: Kind, segment: number): BoundaryView | null {
+    const { before, after } = this.context.assignment.segments[segment];
+    return kind === 'forward' ? after : before;
+  }
+
+  #stream(kind: Kind, { index }: BoundaryView) {
+    return { kind, boundary: index, lane: this.context.assignment.lane };
+  }
+
   #inbox(kind: Kind, boundary: BoundaryView): Inbox {
-    const { assignment, clock, config, isLost } = this.context;
+    const { assignment, clock, config, patience, traffic, transport } = this.context;
     return new Inbox({
       kind,
       boundary,
@@ -127,7 +210,12 @@ export class Junctions {
       now: () => clock.now(),
       onWhole: ({ step, micro, end, bytes, startMs }) =>
         this.#record('receive', { kind, boundary, step, micro }, end, bytes, startMs),
-      ...(isLost && { isLost: (step, micro, end) => this.#isLost(kind, boundary, { step, micro }, end) }),
+      onMissing: ({ peer }, step, micro, frames, attempt) =>
+        this.context.ask(peer, { kind, boundary: boundary.index, step, micro, frames, attempt }),
+      onUsed: ({ peer }, wanted, sent, used) => {
+        if (peer !== transport.self) traffic.used(boundary.index, kind, wanted, sent, used);
+      },
+      ...(patience && { patience }),
     });
   }
 
@@ -143,22 +231,6 @@ export class Junctions {
     timeline.add({ kind, step, micro, startMs, endMs: clock.now(), ...where, bytes });
   }
 
-  /** A gradient is missing, too, where what it would be for never came. */
-  #isLost(kind: Kind, boundary: BoundaryView, { step, micro }: Item, end: LaneEnd): boolean {
-    const { isLost, transport } = this.context;
-    if (!isLost || end.peer === transport.self) return false;
-    const there: PartOnTheWay = {
-      kind,
-      boundary: boundary.index,
-      step,
-      micro,
-      from: end.peer,
-      to: transport.self,
-    };
-    if (isLost(there)) return true;
-    return kind === 'backward' && isLost({ ...there, kind: 'forward', from: there.to, to: there.from });
-  }
-
   #inboxOf(kind: PartFrame['kind'], boundary: number): Inbox | null {
     const side = kind === 'forward' ? 'before' : 'after';
     if (kind === 'evaluation') return null;
@@ -166,3 +238,5 @@ export class Junctions {
     return segment < 0 ? null : this.#inboxes[segment][kind];
   }
 }
+
+const keyOf = (segment: number, { step, micro }: Item): string => `${segment}/${step}/${micro}`;

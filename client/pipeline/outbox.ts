@@ -1,4 +1,13 @@
-import { encodePart, PART_FRAME_NUMBERS, type PartFrame } from '../../shared/frames.ts';
+import {
+  encodePart,
+  framesOf,
+  PART_FRAME_NUMBERS,
+  type PartFrame,
+  type PartHead,
+} from '../../shared/frames.ts';
+import type { PeerId } from '../../shared/ids.ts';
+import type { ControlOf } from '../../shared/schema/control.ts';
+import { LIMITS } from '../../shared/limits.ts';
 import type { WireFormat } from '../../shared/wire.ts';
 import type { Plan } from '../../shared/schema/plan.ts';
 import type { Transport } from '../ports/transport.ts';
@@ -10,20 +19,37 @@ import type { Traffic } from './traffic.ts';
 export interface Departure {
   kind: PartFrame['kind'];
   boundary: BoundaryView;
-  /** Where it may go: not to lanes whose part was missing on the way there. */
   ends: readonly LaneEnd[];
   step: number;
   micro: number;
   rows: number;
   /** The register on this side of the boundary. */
   data: Float32Array;
-  /** All of a part is queued: its bytes, frame headers included. */
-  onSent?: (end: LaneEnd, bytes: number) => void;
+  /** By lane, where not all frames of its part go: those that do. */
+  gaps?: ReadonlyMap<number, ReadonlySet<number>>;
+  /** What goes of a part is queued, or dropped: its bytes, frame headers included, and its frames; null: all of them. */
+  onSent?: (end: LaneEnd, bytes: number, frames: number | null) => void;
+}
+
+export type Request = Pick<
+  ControlOf<'resend'>,
+  'kind' | 'boundary' | 'step' | 'micro' | 'frames' | 'attempt'
+>;
+
+/** A part that has left, for the case that it did not come. */
+interface Kept {
+  head: Omit<PartHead, 'offset' | 'count'>;
+  data: Float32Array;
+  frames: ReadonlySet<number> | undefined;
 }
 
 /** Sends parts of one plan to the lanes beyond a boundary, straight from peer to peer; what is for this peer itself stays here. */
 export class Outbox {
   readonly #fence: Pick<PartFrame, 'term' | 'version' | 'planTag' | 'lane'>;
+  /** Parts that wait for a link. */
+  readonly #waiting = new Map<PeerId, number>();
+  /** By stream, in the order in which they left. */
+  readonly #kept = new Map<string, Kept[]>();
 
   constructor(
     private readonly transport: Transport,
@@ -33,11 +59,15 @@ export class Outbox {
     private readonly traffic: Traffic,
     /** A part for this very peer. */
     private readonly keep: (departure: Departure, data: Float32Array) => void,
+    /** Nobody waits for a slow link without bound: what finds too much before it is dropped. */
+    private readonly mayDrop = false,
+    /** Parts of each stream that are kept to be sent again. */
+    private readonly keeps = 0,
   ) {
     this.#fence = { term: plan.term.counter, version: plan.version, planTag: planTag(plan), lane };
   }
 
-  /** Resolves when every frame is queued; `false` where a link is gone and the part is lost there. */
+  /** Resolves when every frame is queued or dropped; `false` where a link is gone and the part is lost there. */
   async send(departure: Departure): Promise<boolean> {
     const { boundary, ends, rows, data } = departure;
     const sent = ends.map((end) => {
@@ -51,34 +81,89 @@ export class Outbox {
     return (await Promise.all(sent)).every(Boolean);
   }
 
+  /** Frames of a part leave once more (none are named: all of them), as far as the link takes them now. */
+  resend(to: PeerId, { kind, boundary, step, micro, frames, attempt }: Request): void {
+    const kept = this.#kept
+      .get(streamOf(to, kind, boundary))
+      ?.find(({ head }) => head.step === step && head.micro === micro);
+    if (!kept) return;
+    const { head, data } = kept;
+    const most = PART_FRAME_NUMBERS[head.format];
+    const all = framesOf(head.format, data.length);
+    for (const i of frames.length > 0 ? frames : Array.from({ length: all }, (_, frame) => frame)) {
+      if (i >= all || (kept.frames && !kept.frames.has(i))) continue;
+      const offset = i * most;
+      const frame = encodePart(
+        { ...head, attempt, offset, count: Math.min(most, data.length - offset) },
+        data,
+      );
+      const frameBytes = frame.length;
+      if (!this.transport.send(to, 'data', frame)) return;
+      this.traffic.resent(boundary, frameBytes);
+    }
+  }
+
+  clear(): void {
+    this.#kept.clear();
+  }
+
+  #keep(to: PeerId, kept: Kept): void {
+    if (this.keeps === 0) return;
+    const key = streamOf(to, kept.head.kind, kept.head.boundary);
+    const stream = this.#kept.get(key) ?? [];
+    this.#kept.set(key, stream);
+    stream.push({ ...kept, data: kept.data.slice() });
+    if (stream.length > this.keeps) stream.shift();
+  }
+
   async #sendPart(
     end: LaneEnd,
-    { kind, boundary, step, micro, rows, onSent }: Departure,
+    { kind, boundary, step, micro, rows, gaps, onSent }: Departure,
     part: Float32Array,
   ): Promise<boolean> {
+    const waiting = this.#waiting.get(end.peer) ?? 0;
+    if (this.mayDrop && waiting >= LIMITS.pipeline.partsWaiting) {
+      onSent?.(end, 0, 0);
+      return true;
+    }
     let data = part;
-    let hasWaited = false;
+    const line = { isIn: false };
+    const wait = (): Promise<boolean> => {
+      // This peer itself may have been given this very array, and what its compute takes is moved away.
+      if (!line.isIn) {
+        data = part.slice();
+        this.#waiting.set(end.peer, waiting + 1);
+      }
+      line.isIn = true;
+      return this.transport.whenWritable(end.peer);
+    };
     const { format } = this;
     const columns = rangeWidth(boundary.shape, end.range);
+    const wanted = gaps?.get(end.lane);
     let sentBytes = 0;
     const most = PART_FRAME_NUMBERS[format];
     const head = { ...this.#fence, kind, step, micro, boundary: boundary.index, rows, columns, format };
-    for (let offset = 0; offset < data.length; offset += most) {
-      // Parts that wait for the same link take turns, frame by frame: a small one is soon through.
-      if (hasWaited && !(await this.transport.whenWritable(end.peer))) return false;
-      const count = Math.min(most, data.length - offset);
-      const frame = encodePart({ ...head, offset, count }, data);
-      const frameBytes = frame.length;
-      while (!this.transport.send(end.peer, 'data', frame)) {
-        // This peer itself may have been given this very array, and what its compute takes is moved away.
-        if (!hasWaited) data = part.slice();
-        hasWaited = true;
-        if (!(await this.transport.whenWritable(end.peer))) return false;
+    this.#keep(end.peer, { head, data, frames: wanted });
+    try {
+      for (let i = 0; i < framesOf(format, data.length); i++) {
+        if (wanted && !wanted.has(i)) continue;
+        // Parts that wait for the same link take turns, frame by frame: a small one is soon through.
+        if (line.isIn && !(await wait())) return false;
+        const offset = i * most;
+        const count = Math.min(most, data.length - offset);
+        const frame = encodePart({ ...head, offset, count }, data);
+        const frameBytes = frame.length;
+        while (!this.transport.send(end.peer, 'data', frame)) if (!(await wait())) return false;
+        this.traffic.sent(boundary.index, kind, frameBytes);
+        sentBytes += frameBytes;
       }
-      this.traffic.sent(boundary.index, kind, frameBytes);
-      sentBytes += frameBytes;
+    } finally {
+      if (line.isIn) this.#waiting.set(end.peer, this.#waiting.get(end.peer)! - 1);
     }
-    onSent?.(end, sentBytes);
+    onSent?.(end, sentBytes, wanted?.size ?? null);
     return true;
   }
 }
+
+const streamOf = (to: PeerId, kind: PartFrame['kind'], boundary: number): string =>
+  `${to}/${kind}/${boundary}`;

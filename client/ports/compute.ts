@@ -133,6 +133,8 @@ export interface ForwardResult {
 export interface BackwardTask {
   segment: number;
   micro: number;
+  /** Where its number may be under way in several steps; left out: the earliest of them. */
+  step?: number;
   /**
    * dLoss/dOutput of the segment's output register, of the mean loss of this micro-batch, as far as it comes from beyond the boundary;
    * absent where the segment has no output register.
@@ -147,6 +149,16 @@ export interface WeightsTask {
   segment: number;
   /** The oldest first. What is a sum over samples becomes one over those of all. */
   micros: readonly number[];
+  /** As in its backward. */
+  step?: number;
+}
+
+/** What is left out of a micro-batch: passes whose turn has not come yet. */
+export interface SkipTask {
+  step: number;
+  micro: number;
+  /** The first segment that is left out: its forward, where it has not run, and those after it; and the backwards of all of them. */
+  segment: number;
 }
 
 export interface BackwardResult {
@@ -212,7 +224,7 @@ export interface BlockCost {
 /**
  * Runs one block. Calls are served one at a time in the order they came. A micro-batch goes forward through the segments that are not
  * idle, in order, and in training back again; a pass whose turn it is not is rejected. Weight gradients that were deferred come after
- * the backward, before the step that counts them. Where a micro-batch's number is in flight in two steps, the earlier step is meant. A
+ * the backward, before the step that counts them. A
  * rejected call leaves the block as it was and says why for people (lost WebGL context, out of memory, numbers that are not finite).
  */
 export interface Compute {
@@ -225,6 +237,8 @@ export interface Compute {
   backward(task: BackwardTask): Promise<BackwardResult>;
   /** Sums the weight gradients that a backward left pending. */
   weights(task: WeightsTask): Promise<void>;
+  /** Goes on with a micro-batch without some of its passes; they add nothing to any sum, what they deferred is forgotten. */
+  skip(task: SkipTask): Promise<void>;
   step(task: StepTask): Promise<StepResult>;
   /** Forgets micro-batches in flight, pending weight gradients and gradients summed since the last step. */
   abandon(): Promise<void>;

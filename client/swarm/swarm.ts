@@ -10,7 +10,6 @@ import { PROTOCOL_VERSION } from '../../shared/version.ts';
 import { TASKS, type Task } from '../data/tasks.ts';
 import { modelGraph, parameterCount, sizeOf, widthOf } from '../model/graph.ts';
 import { layersOf } from '../partition/stages.ts';
-import type { PartOnTheWay } from '../pipeline/junctions.ts';
 import type { Report } from '../../shared/schema/report.ts';
 import type { Span } from '../../shared/schema/timeline.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -21,6 +20,7 @@ import { Blobs } from './taking-part/blobs.ts';
 import { centralities, mostCentral } from './membership/centrality.ts';
 import { collectModel } from './record/collect-model.ts';
 import { Coordinator } from './conducting/coordinator.ts';
+import { FaultyTransport } from './faults/faulty-transport.ts';
 import { Dispatcher } from './mail/dispatcher.ts';
 import { ClockOffsets } from './membership/clock-offsets.ts';
 import { Election } from './membership/election.ts';
@@ -46,18 +46,24 @@ export interface SwarmPorts {
   me: Introduction;
   /** The data sets there are; MNIST where left out. */
   tasks?: Readonly<Record<RunConfig['task'], Task>>;
-  /** For experiments: parts that count as lost. Every peer of the room must be told the same. */
-  isLost?: (part: PartOnTheWay) => boolean;
 }
 
 /** Messages that change nothing a person could see. */
-const QUIET: ReadonlySet<string> = new Set(['heartbeat', 'evaluated-micro', 'blob-request', 'blob-refused']);
+const QUIET: ReadonlySet<string> = new Set([
+  'heartbeat',
+  'parts',
+  'resend',
+  'evaluated-micro',
+  'blob-request',
+  'blob-refused',
+]);
 
 /** One peer of a room: the whole engine, wired. Knows nothing of browsers; the simulation runs the same. */
 export class Swarm {
   readonly self: PeerId;
   readonly record = new RunRecord();
   readonly refusals = new Refusals();
+  readonly #transport: FaultyTransport;
   readonly #mail: Mail;
   readonly #table: LinkTable;
   readonly #clocks = new ClockOffsets();
@@ -79,7 +85,9 @@ export class Swarm {
   #closed = false;
 
   constructor(private readonly ports: SwarmPorts) {
-    const { clock, transport } = ports;
+    const { clock } = ports;
+    const transport = new FaultyTransport(ports.transport, clock, (peer) => this.#nameOf(peer));
+    this.#transport = transport;
     this.self = transport.self;
     this.#introductions.set(this.self, ports.me);
     this.#table = new LinkTable(this.self);
@@ -131,6 +139,8 @@ export class Swarm {
     );
     this.#participant = new Participant({
       ...ports,
+      transport,
+      inject: (config, run) => transport.inject(config?.faults ?? null, config?.seed ?? 0, run),
       alive: () => this.#alive(),
       fetchBlob: (peer, blob) =>
         this.#alive().includes(peer)
@@ -254,12 +264,12 @@ export class Swarm {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const peer of this.ports.transport.peers()) this.#send(peer, { type: 'leave' });
+    for (const peer of this.#transport.peers()) this.#send(peer, { type: 'leave' });
     this.#liveness.close();
     this.#coordinator?.close();
     this.#blobs.close();
     this.#participant.close();
-    this.ports.transport.close();
+    this.#transport.close();
   }
 
   #alive(): PeerId[] {
@@ -393,7 +403,7 @@ export class Swarm {
   }
 
   async #sendReport(to: PeerId): Promise<void> {
-    const { bytesSent, messagesSent } = this.ports.transport.stats();
+    const { bytesSent, messagesSent } = this.#transport.stats();
     this.#send(to, {
       type: 'report-answer',
       report: {

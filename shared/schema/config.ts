@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { LIMITS } from '../limits.ts';
 import { WIRE_FORMATS } from '../wire.ts';
 import { name, real, whole } from './common.ts';
+import { FaultsSchema } from './faults.ts';
 
 const LayerNameSchema = v.pipe(name(LIMITS.run.layerNameChars), v.regex(/^[A-Za-z0-9_.-]+$/));
 
@@ -65,6 +66,9 @@ export const OptimizerSchema = v.strictObject({
   decay: v.picklist(['linear', 'constant']),
 });
 
+export const LossRuleSchema = v.picklist(['deadline', 'stall', 'discard', 'repair']);
+export type LossRule = v.InferOutput<typeof LossRuleSchema>;
+
 /** One training run, as the person who presses Start asks for it. */
 export const RunConfigSchema = v.pipe(
   v.strictObject({
@@ -88,6 +92,14 @@ export const RunConfigSchema = v.pipe(
     microBatches: whole(1, LIMITS.run.microBatches),
     /** `sync` (where left out): every step waits for all its gradients, as on one device. `async`: steps overlap, on weights a step old. */
     schedule: v.optional(v.picklist(['sync', 'async'])),
+    /**
+     * What becomes of parts that are late or lost. `deadline`: blocks go on without them. `repair`: they are asked for again a few
+     * times before that. `stall`: they are asked for until they come. `discard`: their micro-batch is dropped. Left out: links are
+     * trusted to lose nothing, every part is waited for.
+     */
+    rule: v.optional(LossRuleSchema),
+    /** For experiments: what happens to parts on their way. */
+    faults: v.optional(FaultsSchema),
     optimizer: OptimizerSchema,
     seed: whole(0, 0x7fffffff),
     /** When a peer leaves: go on with the rest at once, or wait until somebody says so. */
@@ -96,6 +108,10 @@ export const RunConfigSchema = v.pipe(
   v.check(
     ({ batch, microBatches }) => batch % microBatches === 0,
     'The batch does not divide into that many micro-batches of equal size.',
+  ),
+  v.check(
+    ({ rule, faults }) => rule !== undefined || !faults,
+    'Faults need a rule for what becomes of lost parts: deadline, stall, discard or repair.',
   ),
 );
 export type RunConfig = v.InferOutput<typeof RunConfigSchema>;

@@ -11,6 +11,8 @@ const u32 = whole(0, 0xffffffff);
 const steps = whole(0, LIMITS.run.steps);
 const ms = real(0, 1e9);
 const layerName = name(LIMITS.run.layerNameChars);
+/** Which micro-batch. */
+const item = { step: steps, micro: whole(0, LIMITS.run.microBatches) };
 /** Which plan a message is about. */
 const planKey = v.strictObject({ term: TermSchema, version: whole(1, 0xffffffff) });
 export type PlanKey = v.InferOutput<typeof planKey>;
@@ -81,6 +83,9 @@ export const BlockReportSchema = v.strictObject({
   ),
 });
 
+/** Frames of other peers' parts: of those wanted, how many were sent, and how many were used. */
+const use = v.strictObject({ wanted: whole(0, 1e15), sent: whole(0, 1e15), used: whole(0, 1e15) });
+
 export const PeerReportSchema = v.strictObject({
   id: PeerIdSchema,
   name: name(LIMITS.room.nameChars),
@@ -101,13 +106,17 @@ export const PeerReportSchema = v.strictObject({
   /** Updates that forwards did without: their sum over so many micro-batches, and the most. */
   staleness: v.strictObject({ micros: u32, sum: whole(0, 1e15), max: u32 }),
   wire: v.strictObject({ bytesSent: whole(0, 1e15), messagesSent: whole(0, 1e15) }),
-  /** What it sent over each boundary in training, frame headers included. */
+  /** What it sent over each boundary in training, frame headers included, and what it used of what came. */
   traffic: v.pipe(
     v.array(
       v.strictObject({
         boundary: whole(0, LIMITS.run.nodes * 2),
         forwardBytes: whole(0, 1e15),
         backwardBytes: whole(0, 1e15),
+        /** Sent again on request. */
+        resentBytes: whole(0, 1e15),
+        forward: use,
+        backward: use,
       }),
     ),
     v.maxLength(LIMITS.run.nodes),
@@ -226,6 +235,40 @@ const options = [
     ...planKey.entries,
     step: steps,
     metrics: MetricsSchema,
+  }),
+  /** The sender's parts for the receiver have left, up to and including those named; some not, or not all frames of them. */
+  v.strictObject({
+    type: v.literal('parts'),
+    ...planKey.entries,
+    streams: v.pipe(
+      v.array(
+        v.strictObject({
+          kind: v.picklist(['forward', 'backward']),
+          boundary: whole(0, LIMITS.run.nodes * 2),
+          lane: whole(0, LIMITS.room.peers),
+          ...item,
+          fewer: v.pipe(
+            v.array(v.strictObject({ ...item, frames: whole(0, LIMITS.pipeline.tensorElements) })),
+            v.maxLength(LIMITS.pipeline.noticeItems),
+          ),
+        }),
+      ),
+      v.maxLength(LIMITS.pipeline.noticeStreams),
+    ),
+  }),
+  /** Frames of a part that have not come are wanted once more; none are named: all of them. */
+  v.strictObject({
+    type: v.literal('resend'),
+    ...planKey.entries,
+    kind: v.picklist(['forward', 'backward']),
+    boundary: whole(0, LIMITS.run.nodes * 2),
+    ...item,
+    frames: v.pipe(
+      v.array(whole(0, LIMITS.pipeline.tensorElements)),
+      v.maxLength(LIMITS.pipeline.framesAsked),
+    ),
+    /** Which time this is asked, from 1; the frames are marked with it. */
+    attempt: whole(1, 255),
   }),
   v.strictObject({ type: v.literal('block-done'), ...planKey.entries, stepsDone: steps }),
   v.strictObject({ type: v.literal('evaluate'), ...planKey.entries }),

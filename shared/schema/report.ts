@@ -89,6 +89,13 @@ export const ReportSchema = v.strictObject({
         backward_bytes: count,
         /** What the formula gives for each direction. */
         expected_bytes: count,
+        resent_bytes: count,
+        /** Of the frames that others should have sent, the shares that were there in time; null where none should have. */
+        forward_used: v.nullable(share),
+        backward_used: v.nullable(share),
+        /** The same of those that were sent. */
+        forward_arrived: v.nullable(share),
+        backward_arrived: v.nullable(share),
       }),
     ),
     orders: v.array(OrderSchema),

@@ -1,7 +1,7 @@
 import { mlp } from '../../client/model/models.ts';
-import type { PartOnTheWay } from '../../client/pipeline/junctions.ts';
 import type { LayerState } from '../../client/ports/compute.ts';
 import { hashText, randomUniform } from '../../shared/counter-random.ts';
+import { decodeFrame } from '../../shared/frames.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import { SimRoom } from '../simulation/sim-room.ts';
 import { mnist } from './mnist.ts';
@@ -30,6 +30,7 @@ function configOf(seed: number, ordering: Ordering, steps: number): RunConfig {
     shares: 'even',
     wire: 'float32',
     ordering,
+    rule: 'deadline',
     steps,
     batch: 64,
     microBatches: 2,
@@ -42,9 +43,14 @@ function configOf(seed: number, ordering: Ordering, steps: number): RunConfig {
 /** Mean training accuracy over the steps with loss, in percent. `weights`: where a trained model is fine-tuned. */
 async function measure(seed: number, ordering: Ordering, weights: readonly LayerState[]): Promise<number> {
   let lossy: string | null = null;
-  const isLost = ({ kind, boundary, step, micro, from, to }: PartOnTheWay): boolean =>
-    from === lossy && randomUniform(seed, hashText(`${kind}/${boundary}/${to}`), step, micro) < LOSS;
-  const room = new SimRoom(4, { isLost, data });
+  const room = new SimRoom(4, { data });
+  room.network.isLost = (from, to, bytes) => {
+    if (from !== lossy) return false;
+    const frame = decodeFrame(bytes);
+    if (frame.kind !== 'forward' && frame.kind !== 'backward') return false;
+    const { kind, boundary, step, micro } = frame;
+    return randomUniform(seed, hashText(`${kind}/${boundary}/${to}`), step, micro) < LOSS;
+  };
   const before = weights.length > 0 ? 0 : STEPS;
   await room.settle();
   const [first] = room.on;

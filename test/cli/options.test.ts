@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { FAULT_FLAGS } from '../../client/cli/faults.ts';
 import { SWARM_HELP } from '../../client/cli/swarm-help.ts';
 import { parseSwarmOptions, type SwarmOptions } from '../../client/cli/swarm-options.ts';
 import { checkDataSet } from '../../client/cli/paths.ts';
@@ -128,6 +129,32 @@ describe('flags of the swarm command', () => {
     ]);
   });
 
+  it('takes faults for all links or named ones, and goes on without what they lose', () => {
+    assert.equal(read().config.rule, undefined);
+    assert.equal(read('--rule', 'stall').config.rule, 'stall');
+    const { config } = read(
+      ...'--peers 3 --drop 0.3 --burst 5 --jitter 1-2:20 --outage 1-3:0.25:2 --duplicate 0.1 --reorder 0.2'.split(
+        ' ',
+      ),
+      ...'--stall 3:5:15 --cut 3-1@100..150'.split(' '),
+    );
+    const all = { drop: 0.3, burst: 5, duplicate: 0.1, reorder: 0.2 };
+    assert.equal(config.rule, 'deadline');
+    assert.deepEqual(config.faults, {
+      ...all,
+      links: [
+        { between: ['peer 1', 'peer 2'], ...all, jitterMs: 20 },
+        { between: ['peer 1', 'peer 3'], ...all, outage: { share: 0.25, seconds: 2 } },
+      ],
+      stalls: [{ peer: 'peer 3', seconds: 5, everySeconds: 15 }],
+      cuts: [{ between: ['peer 1', 'peer 3'], steps: [100, 150] }],
+    });
+    assert.deepEqual(read('--outage', '0.1:2', '--rule', 'repair').config.faults, {
+      outage: { share: 0.1, seconds: 2 },
+    });
+    for (const flag of Object.keys(FAULT_FLAGS)) assert.match(SWARM_HELP, new RegExp(`--${flag} `));
+  });
+
   it('knows the models by name, and leaves a grid to the planner where it is auto', () => {
     for (const model of ['cnn', 'cnn:16-32-128', 'resnet'])
       assert.equal(read('--model', model).config.model.name, model);
@@ -226,6 +253,24 @@ describe('flags of the swarm command', () => {
     ['--delay 1-2', /--delay wants peer-peer:milliseconds, not "1-2"/],
     ['--delay 1-2:x', /--delay.*not "x"/],
     ['--delay 1-2:99999', /--delay.*from 0 to 1000, not "99999"/],
+    ['--rule hope', /--rule wants deadline or stall or discard or repair, not "hope"/],
+    ['--drop 1.5', /--drop wants a number from 0 to 1, not "1\.5": for example --drop 0\.3/],
+    ['--drop 1-2:x', /--drop.*not "x".*--drop 1-2:0\.3/],
+    ['--drop 1-9:0.1', /--drop 1-9:0\.1: there is no peer 9/],
+    ['--drop 1-2', /--drop wants peer-peer:number, not "1-2"/],
+    ['--burst 5', /--burst says how many frames are lost in a row: give --drop, too/],
+    ['--drop 0.9 --burst 2', /--burst 2 is too short where 0\.9 of all frames are lost: give at least 9/],
+    ['--jitter -3', /--jitter/],
+    ['--outage 0.3', /--outage wants share:seconds, not "0\.3"/],
+    ['--outage 1:2', /down all the time/],
+    ['--outage 0.2:0', /--outage.*above 0/],
+    ['--stall 5:5:15', /--stall.*from 1 to 4, not "5"/],
+    ['--stall 1:5', /--stall wants peer:seconds:every, not "1:5": for example --stall 3:5:15/],
+    ['--stall 1:15:15', /does nothing/],
+    ['--cut 1-2', /--cut wants peer-peer@step\.\.step, not "1-2"/],
+    ['--cut 1-1@3..4', /no link to itself/],
+    ['--cut 1-2@5..4', /step 5 comes after step 4/],
+    ['--cut 1-2@5..900', /--cut.*from 0 to 599, not "900"/],
     ['--port 65536', /--port wants a number from 0 to 65535/],
     ['--timeout 0', /--timeout.*from 1/],
     [`--report ${dir}`, /--report .* is a directory/],

@@ -227,4 +227,26 @@ describe('versions of the weights', () => {
     await assert.rejects(backward(compute, 0, true), /no forward/);
     compute.close();
   });
+
+  it('a micro-batch that is left out adds nothing, wherever it was', async () => {
+    const skip = (compute: TfCompute, micro: number) => compute.skip({ step: 0, micro, segment: 0 });
+    const [plain, skipping] = [await open(), await open()];
+    for (const compute of [plain, skipping]) {
+      await forward(compute, 0);
+      if (compute === skipping) {
+        await forward(compute, 1);
+        await skip(compute, 1);
+        await forward(compute, 2);
+        await backward(compute, 2, true);
+        await skip(compute, 2);
+        await skip(compute, 3);
+      }
+      await backward(compute, 0, false);
+      await compute.step({ counted: 1, learningRate: 0.01 });
+    }
+    const states = await statesOf(skipping);
+    assert.deepEqual(states, await statesOf(plain));
+    assert.equal((await skipping.memory()).tensors, (await plain.memory()).tensors);
+    await assert.rejects(backward(skipping, 1, false), /no forward to go back over/);
+  });
 });

@@ -5,6 +5,7 @@ import { Outbox, type Departure } from '../../client/pipeline/outbox.ts';
 import { Traffic } from '../../client/pipeline/traffic.ts';
 import type { Transport } from '../../client/ports/transport.ts';
 import { decodeFrame, PART_FRAME_NUMBERS, type PartFrame } from '../../shared/frames.ts';
+import { LIMITS } from '../../shared/limits.ts';
 import { readNumbers } from '../../shared/wire.ts';
 import { planOf } from '../support/plans.ts';
 
@@ -91,5 +92,44 @@ describe('the outbox', () => {
     const received = new Float32Array(10 * WIDTH).fill(-1);
     for (const frame of link.sent) assert.ok(readNumbers('float32', frame.payload, frame, received));
     assert.ok(received.every((x, i) => x === i));
+  });
+
+  it('lets only so many parts wait for a link where parts may be lost, and says what it drops', async () => {
+    const link = new NarrowLink(1);
+    const dropping = new Outbox(link, planOf([], 'me'), 0, 'float32', new Traffic(), () => undefined, true);
+    const frames: (number | null)[] = [];
+    const onSent = (_: LaneEnd, __: number, count: number | null) => frames.push(count);
+    for (let micro = 0; micro < 40; micro++)
+      void dropping.send({ ...departure(1, [end('other', 1)], micro), onSent });
+    const { partsWaiting } = LIMITS.pipeline;
+    assert.equal(frames.filter((count) => count === 0).length, 40 - 1 - partsWaiting);
+    while (link.sent.length < 1 + partsWaiting) await link.empty();
+    await link.empty();
+    assert.equal(link.sent.length, 1 + partsWaiting);
+    assert.equal(frames.filter((count) => count === null).length, 1 + partsWaiting);
+  });
+
+  it('sends what is asked for again, and of a part with gaps only what it had', async () => {
+    const link = new NarrowLink(100);
+    const keeping = new Outbox(link, planOf([], 'me'), 0, 'float32', new Traffic(), () => undefined, true, 2);
+    const gaps = new Map([[1, new Set([0, 2])]]);
+    for (let micro = 0; micro < 3; micro++)
+      await keeping.send({ ...departure(4, [end('other', 1)], micro), ...(micro === 2 && { gaps }) });
+    const again = (micro: number, frames: number[]) => {
+      link.sent.length = 0;
+      const stream = { kind: 'forward' as const, boundary: 0, step: 0 };
+      keeping.resend('other', { ...stream, micro, frames, attempt: 2 });
+      return link.sent.map(({ offset, attempt }) => [offset / WIDTH, attempt]);
+    };
+    assert.deepEqual(again(0, []), [], 'too long ago');
+    assert.deepEqual(again(1, [3, 1, 9]), [
+      [3, 2],
+      [1, 2],
+    ]);
+    assert.deepEqual(again(1, []).length, 4);
+    assert.deepEqual(again(2, []), [
+      [0, 2],
+      [2, 2],
+    ]);
   });
 });

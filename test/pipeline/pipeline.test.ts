@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { LaneEnd } from '../../client/pipeline/assignment.ts';
-import { Inbox, type Expectation } from '../../client/pipeline/inbox.ts';
+import { Inbox } from '../../client/pipeline/inbox.ts';
 import { learningRateAt } from '../../client/pipeline/learning-rate.ts';
 import { Ledger } from '../../client/pipeline/ledger.ts';
+import { Patience } from '../../client/pipeline/patience.ts';
 import { nextTask, type BlockProgress } from '../../client/pipeline/schedule.ts';
 import { Feed } from '../../client/pipeline/feed.ts';
 import { decodeFrame, encodePart, PART_FRAME_NUMBERS, type PartFrame } from '../../shared/frames.ts';
+import type { LossRule } from '../../shared/schema/config.ts';
 import { WIRE_FORMATS, type WireFormat } from '../../shared/wire.ts';
 import { tinyConfig } from '../simulation/sim-room.ts';
 
@@ -143,7 +145,7 @@ describe('the inbox', () => {
     assert.ok(!inbox.has(3, 1));
     for (const frame of rest) assert.equal(inbox.add('a', frame), null);
     assert.ok(inbox.has(3, 1));
-    assert.deepEqual(inbox.take(3, 1), { data: numbers, missing: [] });
+    assert.deepEqual(inbox.take(3, 1), { data: numbers, gaps: new Map(), isEmpty: false });
     assert.ok(!inbox.has(3, 1), 'what was taken is gone');
   });
 
@@ -185,15 +187,16 @@ describe('the inbox', () => {
       { peer: 'b', lane: 1, range: [2, 5] },
       { peer: 'me', lane: 2, range: [2, 5] },
     ];
-    const several = (isLost?: Expectation['isLost']) =>
+    let nowMs = 0;
+    const several = (rule?: LossRule) =>
       new Inbox({
         kind: 'backward',
         format: 'float32',
         boundary: { index: 7, shape, held: [2, 5], ends },
         rows: () => 2,
         micros: 1,
-        window: () => [0, 0],
-        ...(isLost && { isLost }),
+        window: () => [0, 9],
+        ...(rule && { patience: new Patience(rule, 4, 60_000, () => nowMs) }),
       });
     const part = (lane: number, values: number[]): PartFrame => ({
       ...frames()[0],
@@ -224,15 +227,109 @@ describe('the inbox', () => {
       assert.equal(several().add('a', part(1, twelve)), 'part-wrong-sender');
     });
 
-    it('goes on without what is lost, and says whose part that was', () => {
-      const inbox = several((_, __, end) => end.peer === 'b');
-      assert.equal(inbox.add('b', part(1, twelve)), null);
+    /** Parts of both other lanes for so many micro-batches, `lateMs` after the sign of each. */
+    const measured = (inbox: Inbox, count: number, lateMs: number) => {
+      for (let step = 0; step < count; step++) {
+        for (const [lane, peer] of ['a', 'b'].entries())
+          assert.equal(inbox.hear(peer, lane, step, 0, []), null);
+        nowMs += lateMs;
+        inbox.add('a', { ...part(0, [0, 0, 0, 0, 0, 0, 0, 0]), step });
+        inbox.add('b', { ...part(1, twelve), step });
+        inbox.addOwn(step, 0, 2, Float32Array.from(twelve));
+        inbox.take(step, 0);
+      }
+    };
+
+    it('goes on without a part that is lost when its deadline has passed, and says what came of it', () => {
+      const inbox = several('deadline');
+      measured(inbox, 4, 100);
+      inbox.addOwn(4, 0, 2, Float32Array.from(twelve));
+      inbox.add('a', { ...part(0, [0, 0, 0, 0, 0, 0, 0, 0]), step: 4 });
+      assert.equal(inbox.hear('b', 1, 4, 0, []), null);
+      const dueMs = inbox.dueMs(4, 0);
+      assert.ok(dueMs >= nowMs + 120 && dueMs <= nowMs + 400, `waits ${dueMs - nowMs} ms for what took 100`);
+      assert.ok(!inbox.has(4, 0));
+      nowMs = dueMs;
+      assert.ok(inbox.has(4, 0));
+      const { data, gaps, isEmpty } = inbox.take(4, 0);
+      assert.deepEqual([...data], twelve);
+      assert.deepEqual(gaps, new Map([[1, new Set()]]));
+      assert.ok(!isEmpty);
+      assert.equal(inbox.add('b', { ...part(1, twelve), step: 4 }), null, 'late is no offence');
+      assert.ok(!inbox.has(4, 0), 'and changes nothing');
+    });
+
+    it('waits for nothing that will not come, nor for whom is far beyond it', () => {
+      const inbox = several('deadline');
+      inbox.addOwn(0, 0, 2, Float32Array.from(twelve));
+      inbox.hear('a', 0, 0, 0, [{ step: 0, micro: 0, frames: 0 }]);
+      assert.ok(!inbox.has(0, 0));
+      inbox.hear('b', 1, 4, 0, []);
+      assert.ok(inbox.has(0, 0));
+      assert.ok(!inbox.has(1, 0));
+      assert.deepEqual([...inbox.take(0, 0).gaps.keys()], [0, 1]);
+    });
+
+    it('waits once for a lane that gives no sign, until it is as far as the others', () => {
+      const inbox = several('deadline');
+      measured(inbox, 4, 0);
+      const others = (step: number) => {
+        inbox.addOwn(step, 0, 2, Float32Array.from(twelve));
+        inbox.add('a', { ...part(0, [0, 0, 0, 0, 0, 0, 0, 0]), step });
+      };
+      others(4);
+      const waitMs = inbox.dueMs(4, 0) - nowMs;
+      assert.ok(waitMs >= 400 && waitMs <= 1600, `waits ${waitMs} ms`);
+      nowMs += waitMs;
+      inbox.take(4, 0);
+      others(5);
+      assert.ok(inbox.has(5, 0), 'it is still silent');
+      inbox.take(5, 0);
+      inbox.add('b', { ...part(1, twelve), step: 4 });
+      others(6);
+      assert.ok(inbox.has(6, 0), 'it speaks, but of long ago');
+      inbox.take(6, 0);
+      inbox.add('b', { ...part(1, twelve), step: 6 });
+      others(7);
+      assert.ok(!inbox.has(7, 0), 'it is nearly as far, and waited for again');
+      inbox.add('b', { ...part(1, twelve), step: 7 });
+      assert.deepEqual(inbox.take(7, 0).gaps, new Map());
+    });
+
+    it('waits for everything where nothing counts as lost', () => {
+      const inbox = several();
+      inbox.hear('b', 1, 9, 0, []);
       inbox.addOwn(0, 0, 2, Float32Array.from(twelve));
       inbox.add('a', part(0, [0, 0, 0, 0, 0, 0, 0, 0]));
-      const { data, missing } = inbox.take(0, 0);
-      assert.deepEqual([...data], twelve);
-      assert.deepEqual(missing, [1]);
+      nowMs += 1e9;
+      assert.equal(inbox.dueMs(0, 0), Infinity);
     });
+  });
+
+  it('uses the frames of a part that have come', () => {
+    let nowMs = 0;
+    const boundary = {
+      index: 0,
+      shape: { shape: [width], units: width, outer: 1, inner: 1, space: 0 },
+      held: [0, width] as [number, number],
+      ends: [{ peer: 'a', lane: 0, range: [0, width] as [number, number] }],
+    };
+    const inbox = new Inbox({
+      kind: 'forward',
+      format: 'float32',
+      boundary,
+      rows: () => rows,
+      micros: 4,
+      window: () => [3, 4],
+      patience: new Patience('deadline', 4, 60_000, () => nowMs),
+    });
+    const [first, second] = frames();
+    assert.ok(second, 'a part of several frames');
+    inbox.add('a', second);
+    nowMs = inbox.dueMs(3, 1);
+    const { data, gaps } = inbox.take(3, 1);
+    assert.deepEqual(gaps, new Map([[0, new Set([1])]]));
+    data.forEach((x, i) => assert.equal(x, i < first.count ? 0 : numbers[i]));
   });
 
   it('does not give what is not whole', () => {

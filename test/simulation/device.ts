@@ -76,6 +76,10 @@ export class SimDevice implements port.Compute {
     await this.#pass(task.micros.length * this.#msFor(task.segment, this.#rows));
   }
 
+  skip(task: port.SkipTask): Promise<void> {
+    return this.#inner.skip(task);
+  }
+
   async step(task: port.StepTask): Promise<port.StepResult> {
     const result = await this.#inner.step(task);
     if (this.onStep) this.onStep(await Promise.all(this.#layers.map((layer) => this.#inner.read(layer))));

@@ -56,6 +56,15 @@ function partOf(scene: Scene): PartFrame {
   };
 }
 
+const streamOf = ({ step }: Scene) => ({
+  kind: 'forward' as const,
+  boundary: 0,
+  lane: 0,
+  step,
+  micro: 0,
+  fewer: [],
+});
+
 const partBytes = (scene: Scene, changes: Partial<PartFrame> = {}): Uint8Array =>
   encodeFrame({ ...partOf(scene), ...changes });
 const encodedPart = (scene: Scene, format: WireFormat, numbers: Float32Array): Uint8Array =>
@@ -218,6 +227,57 @@ const CASES: Case[] = [
     name: 'a blob of gigabytes',
     reason: 'frame-malformed',
     data: () => encodeFrame({ kind: 'blob', id: 1, offset: 0, total: 0xffffffff, payload: floats(1) }),
+  },
+  // Notices about parts
+  {
+    name: 'a notice of parts from a peer that is no neighbour',
+    reason: 'part-wrong-sender',
+    from: (s) => s.stranger,
+    control: message((s) => ({ type: 'parts', ...key(s), streams: [streamOf(s)] })),
+  },
+  {
+    name: 'a notice of parts of another boundary',
+    reason: 'part-wrong-boundary',
+    control: message((s) => ({ type: 'parts', ...key(s), streams: [{ ...streamOf(s), boundary: 2 }] })),
+  },
+  {
+    name: 'a notice of a micro-batch that does not exist',
+    reason: 'part-wrong-micro',
+    control: message((s) => ({
+      type: 'parts',
+      ...key(s),
+      streams: [{ ...streamOf(s), fewer: [{ step: 0, micro: 4, frames: 0 }] }],
+    })),
+  },
+  {
+    name: 'a notice of parts of another plan',
+    reason: 'part-other-plan',
+    control: message((s) => ({ type: 'parts', ...key(s), version: 77, streams: [] })),
+  },
+  {
+    name: 'a notice without end',
+    reason: 'control-schema',
+    control: (s) =>
+      raw({
+        type: 'parts',
+        ...key(s),
+        streams: Array.from({ length: LIMITS.pipeline.noticeStreams + 1 }, () => streamOf(s)),
+      }),
+  },
+  {
+    name: 'a wish for parts of somebody else',
+    reason: 'part-wrong-boundary',
+    from: (s) => s.stranger,
+    control: message((s) => ({
+      type: 'resend',
+      ...key(s),
+      kind: 'backward',
+      boundary: 0,
+      step: s.step,
+      micro: 0,
+      frames: [],
+      attempt: 1,
+    })),
   },
   // Control messages
   {

@@ -18,6 +18,8 @@ export class SimNetwork {
   readonly #shapes = new Map<string, LinkShape>();
   readonly #cut = new Set<string>();
   readonly #heldUntilMs = new Map<PeerId, number>();
+  /** For tests: frames on the data channel that never arrive. */
+  isLost: ((from: PeerId, to: PeerId, frame: Uint8Array) => boolean) | null = null;
 
   constructor(readonly time: VirtualTime) {}
 
@@ -76,6 +78,7 @@ export class SimNetwork {
   }
 
   deliver(from: PeerId, to: PeerId, channel: Channel, bytes: Uint8Array, atMs: number): void {
+    if (channel === 'data' && this.isLost?.(from, to, bytes)) return;
     this.time.at(atMs, () => {
       const heldUntilMs = this.#heldUntilMs.get(to) ?? 0;
       if (heldUntilMs > this.time.nowMs) this.deliver(from, to, channel, bytes, heldUntilMs);

@@ -3,7 +3,6 @@ import type { Clock } from '../../client/ports/clock.ts';
 import type { Compute } from '../../client/ports/compute.ts';
 import { modelGraph } from '../../client/model/graph.ts';
 import { overlay } from '../../client/model/pieces.ts';
-import type { PartOnTheWay } from '../../client/pipeline/junctions.ts';
 import type { NamedArray } from '../../client/ports/compute.ts';
 import type { Storage } from '../../client/ports/storage.ts';
 import { Swarm } from '../../client/swarm/swarm.ts';
@@ -48,7 +47,6 @@ export class SimRoom {
       skewsMs?: number[];
       wrap?: (device: SimDevice) => Compute;
       joinGapMs?: number;
-      isLost?: (part: PartOnTheWay) => boolean;
       /** Another data set than the tiny one, and its files. */
       data?: { task: Task; origin: MemoryOrigin };
     } = {},
@@ -82,7 +80,6 @@ export class SimRoom {
       origin: this.origin,
       me: { name: `peer ${number}`, device: { ...peer.device.device, browser: 'simulation' } },
       tasks: { mnist: this.options.data?.task ?? TINY, fashion: TINY },
-      ...(this.options.isLost && { isLost: this.options.isLost }),
     });
     this.peers.push(peer);
     return peer;

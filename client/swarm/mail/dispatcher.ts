@@ -102,6 +102,9 @@ export class Dispatcher {
       case 'replan':
         this.to.coordinator()?.replan();
         return null;
+      case 'parts':
+      case 'resend':
+        return participant.hearOfParts(from, message);
       case 'step':
         return this.#step(from, message);
       case 'evaluated-micro':

@@ -144,8 +144,22 @@ function describeBoundaries(record: RunRecord, partition: Partition): Report['pl
       forward_bytes: sum(own, ({ forwardBytes }) => forwardBytes),
       backward_bytes: sum(own, ({ backwardBytes }) => backwardBytes),
       expected_bytes: micros * boundaryBytes(partition, index, rows, config!.wire),
+      resent_bytes: sum(own, ({ resentBytes }) => resentBytes),
+      forward_used: shareUsed(own, 'forward', 'wanted'),
+      backward_used: shareUsed(own, 'backward', 'wanted'),
+      forward_arrived: shareUsed(own, 'forward', 'sent'),
+      backward_arrived: shareUsed(own, 'backward', 'sent'),
     };
   });
+}
+
+function shareUsed(
+  traffic: PeerReport['traffic'],
+  way: 'forward' | 'backward',
+  of: 'wanted' | 'sent',
+): number | null {
+  const all = sum(traffic, (count) => count[way][of]);
+  return all > 0 ? sum(traffic, (count) => count[way].used) / all : null;
 }
 
 const AppointmentSchema = v.object({

@@ -6,7 +6,8 @@ import type { Plan } from '../../../shared/schema/plan.ts';
 import { Loader } from '../../data/loader.ts';
 import type { Assignment } from '../../pipeline/assignment.ts';
 import { BlockRunner } from '../../pipeline/block-runner.ts';
-import type { PartOnTheWay } from '../../pipeline/junctions.ts';
+import type { Request } from '../../pipeline/outbox.ts';
+import type { PartsNotice } from '../../pipeline/notices.ts';
 import { Evaluation } from '../../pipeline/evaluation.ts';
 import type { Ledger } from '../../pipeline/ledger.ts';
 import type { Timeline } from '../../pipeline/timeline.ts';
@@ -23,8 +24,6 @@ export interface EngagementContext {
   ledger: Ledger;
   timeline: Timeline;
   traffic: Traffic;
-  /** For experiments: parts that count as lost. */
-  isLost?: ((part: PartOnTheWay) => boolean) | undefined;
   data: RoomData;
   coordinator: PeerId;
   send(to: PeerId, message: Control): void;
@@ -62,8 +61,9 @@ export class Engagement {
       config,
       clock: context.clock,
       ledger: context.ledger,
-      isLost: context.isLost,
       timeline: context.timeline,
+      ask: (peer, request) => context.send(peer, { type: 'resend', ...key, ...request }),
+      tell: (peer, notice) => context.send(peer, { type: 'parts', ...key, ...notice }),
       onStep: (step, metrics) => context.broadcast({ type: 'step', ...key, step, metrics }),
       onDone: (stepsDone) => context.send(coordinator, { type: 'block-done', ...key, stepsDone }),
       onLinkLost: () => trouble(false, 'a link to a neighbour in the pipeline broke'),
@@ -103,6 +103,16 @@ export class Engagement {
     return frame.kind === 'evaluation'
       ? this.#evaluation.receive(from, frame)
       : this.#runner.receive(from, frame);
+  }
+
+  /** Null when taken, otherwise why the notice is refused. */
+  hear(from: PeerId, notice: PartsNotice): string | null {
+    return this.#runner.hear(from, notice);
+  }
+
+  /** Null when taken, otherwise why the request is refused. */
+  resend(from: PeerId, request: Request): string | null {
+    return this.#runner.resend(from, request);
   }
 
   /** Ends after the task at hand; weights stay as of the last finished step. */

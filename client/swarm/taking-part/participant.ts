@@ -7,7 +7,6 @@ import { TASKS, type Task } from '../../data/tasks.ts';
 import { modelGraph, type ParameterShape } from '../../model/graph.ts';
 import { assignmentOf, planComplaint, type Assignment } from '../../pipeline/assignment.ts';
 import { Ledger } from '../../pipeline/ledger.ts';
-import type { PartOnTheWay } from '../../pipeline/junctions.ts';
 import { Timeline } from '../../pipeline/timeline.ts';
 import { Traffic } from '../../pipeline/traffic.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -30,8 +29,8 @@ export interface ParticipantContext {
   origin: Origin;
   /** The data sets there are. */
   tasks?: Readonly<Record<RunConfig['task'], Task>>;
-  /** For experiments: parts that count as lost. Every peer of the room must be told the same. */
-  isLost?: ((part: PartOnTheWay) => boolean) | undefined;
+  /** Faults that a run asked for begin, or end (null). */
+  inject(config: RunConfig | null, run: number): void;
   alive(): PeerId[];
   fetchBlob(peer: PeerId, blob: BlobName): Promise<Uint8Array>;
   send(to: PeerId, message: Control): void;
@@ -49,7 +48,7 @@ export class Participant {
   #data: RoomData | null = null;
   #run = 0;
   /** The plan that this peer got ready for last. */
-  #prepared: Plan | null = null;
+  #prepared: { plan: Plan; config: RunConfig } | null = null;
   #stepsDone = 0;
   /** The block that the compute holds now, and whose piece of the model that is. */
   #held: { assignment: Assignment; origin: PieceOrigin; layers: string[] } | null = null;
@@ -108,7 +107,8 @@ export class Participant {
   }
 
   commit(message: ControlOf<'commit'>): void {
-    if (!this.#prepared || !isAbout(message, this.#prepared)) return;
+    if (!this.#prepared || !isAbout(message, this.#prepared.plan)) return;
+    this.context.inject(this.#prepared.config, this.#run);
     this.#shelf.clear();
     this.#offered = [];
     this.#engagement?.beginTraining();
@@ -146,6 +146,14 @@ export class Participant {
   /** Null when taken, otherwise why the frame is refused. */
   receivePart(from: PeerId, frame: PartFrame): string | null {
     return this.#engagement ? this.#engagement.receive(from, frame) : 'part-without-plan';
+  }
+
+  /** Null when taken, otherwise why the notice is refused. */
+  hearOfParts(from: PeerId, message: ControlOf<'parts' | 'resend'>): string | null {
+    if (!this.#engagement || !isAbout(message, this.#engagement.plan)) return 'part-other-plan';
+    return message.type === 'parts'
+      ? this.#engagement.hear(from, message)
+      : this.#engagement.resend(from, message);
   }
 
   /** What this peer can hand to another. */
@@ -208,7 +216,7 @@ export class Participant {
     this.#held = null;
     this.#traffic.reset();
     this.#stepsDone = plan.startStep;
-    this.#prepared = plan;
+    this.#prepared = { plan, config };
     if (!assignment) {
       await this.context.compute.unload();
       return;
@@ -227,7 +235,6 @@ export class Participant {
       ledger: this.ledger,
       timeline: this.timeline,
       traffic: this.#traffic,
-      isLost: this.context.isLost,
       data,
       coordinator,
     });
@@ -296,6 +303,7 @@ export class Participant {
     this.#held = null;
     this.#prepared = null;
     this.#run = run;
+    this.context.inject(null, run);
     this.#stepsDone = 0;
     this.ledger = new Ledger();
     this.timeline = new Timeline();

@@ -1,0 +1,201 @@
+import type { PeerId } from '../../shared/ids.ts';
+import { LIMITS } from '../../shared/limits.ts';
+import type { LaneEnd } from './assignment.ts';
+import type { Patience } from './patience.ts';
+import { Sender } from './sender.ts';
+
+/** What has come of a part: which of how many frames. */
+export interface Came {
+  framesSeen: ReadonlySet<number>;
+  frames: number;
+}
+
+export interface DeadlineContext {
+  ends: readonly LaneEnd[];
+  /** Null where every part is waited for. */
+  patience: Patience | null;
+  came(sequence: number, lane: number): Came | undefined;
+  /** Micro-batches [first, end) of which parts may come now. */
+  window: () => [first: number, end: number];
+  /** Frames of a part are wanted once more (none are named: all of them). */
+  onMissing(end: LaneEnd, sequence: number, frames: number[], attempt: number): void;
+}
+
+/**
+ * How long the parts of one boundary and direction are waited for. A part's time begins with the first sign that it was sent: one of its
+ * frames, a later part of its lane, a notice; where a lane gives no sign, with the part of another lane. Micro-batches are counted
+ * through all steps.
+ */
+export class Deadlines {
+  readonly #senders: ReadonlyMap<number, Sender>;
+  /** Parts that counted as lost, of those done with lately. */
+  readonly #lost = new Set<string>();
+  /** By part: how often it was asked for again, and when last. */
+  readonly #asked = new Map<string, { requests: number; atMs: number }>();
+
+  constructor(private readonly context: DeadlineContext) {
+    this.#senders = new Map(context.ends.map(({ lane, peer }) => [lane, new Sender(peer)]));
+  }
+
+  /** Parts of a lane have left up to this one. */
+  advance(lane: number, sequence: number): void {
+    const { patience, window } = this.context;
+    if (!patience) return;
+    const sender = this.#senders.get(lane)!;
+    const [first, end] = window();
+    const nowMs = patience.now();
+    for (const news of sender.advance(sequence, nowMs, first - LIMITS.pipeline.lateParts, end)) {
+      const othersMs = this.#signOfOthersMs(news, sender);
+      if (othersMs !== undefined) sender.behind.add(nowMs - othersMs);
+    }
+    // At most one behind: whoever waits for it now has it in step.
+    if (sequence >= first - 1) patience.note(sender.peer, false);
+  }
+
+  /** A lane sends only so many frames of a part. */
+  sendsFewer(lane: number, sequence: number, frames: number): void {
+    const [first, end] = this.context.window();
+    if (sequence >= first && sequence < end) this.#senders.get(lane)!.sendsFewer(sequence, frames);
+  }
+
+  /** The frames that a lane sends of a part of so many. */
+  framesSent(lane: number, sequence: number, whole: number): number {
+    return this.#senders.get(lane)!.framesOf(sequence, whole);
+  }
+
+  /** When the parts of a micro-batch are whole or count as lost; Infinity where nothing says that the rest is on its way. */
+  dueMs(sequence: number): number {
+    let dueMs = -Infinity;
+    for (const { lane } of this.context.ends) dueMs = Math.max(dueMs, this.#dueMs(sequence, lane));
+    return dueMs;
+  }
+
+  /** True where every lane but that of `self` has got as far as a micro-batch. */
+  isPassed(sequence: number, self: PeerId): boolean {
+    const others = [...this.#senders.values()].filter(({ peer }) => peer !== self);
+    return others.length > 0 && others.every(({ through }) => through >= sequence);
+  }
+
+  /** Asks again for what should have come; gives when the next request is due, Infinity for never. */
+  chase(): number {
+    const { patience, ends, window } = this.context;
+    let nextMs = Infinity;
+    if (!patience || patience.requests === 0) return nextMs;
+    const [first, last] = window();
+    for (const end of ends) {
+      const { through } = this.#senders.get(end.lane)!;
+      for (let sequence = first; sequence <= Math.min(through, last - 1); sequence++)
+        nextMs = Math.min(nextMs, this.#chase(sequence, end, patience));
+    }
+    return nextMs;
+  }
+
+  /** All of a part has come. */
+  noteWhole(lane: number, sequence: number): void {
+    const { patience } = this.context;
+    if (!patience) return;
+    const sender = this.#senders.get(lane)!;
+    const signMs = sender.signMs(sequence);
+    const asked = this.#asked.get(keyOf(sequence, lane));
+    // After several requests nobody knows which of them was answered (Karn and Partridge, 1987).
+    if (asked?.requests === 1) patience.repair(sender.peer).add(patience.now() - asked.atMs);
+    if (!asked && signMs !== undefined) patience.link(sender.peer).add(patience.now() - signMs);
+  }
+
+  /** A frame of a part came after the micro-batch was done with: the first of one that counted as lost says how late it was. */
+  noteLate(lane: number, sequence: number): void {
+    if (this.#lost.delete(keyOf(sequence, lane))) this.noteWhole(lane, sequence);
+  }
+
+  /** A part counts as lost. */
+  noteLost(lane: number, sequence: number): void {
+    const { patience } = this.context;
+    if (!patience) return;
+    this.#lost.add(keyOf(sequence, lane));
+    const sender = this.#senders.get(lane)!;
+    const signMs = sender.signMs(sequence) ?? this.#signOfOthersMs(sequence, sender);
+    if (signMs !== undefined && sender.through - sequence < patience.inFlight) patience.waitedInVain(signMs);
+    if (sender.through < sequence) patience.note(sender.peer, true);
+  }
+
+  /** A micro-batch is done with. */
+  close(sequence: number): void {
+    for (const [lane, sender] of this.#senders) {
+      sender.close(sequence);
+      this.#asked.delete(keyOf(sequence, lane));
+      this.#lost.delete(keyOf(sequence - LIMITS.pipeline.lateParts, lane));
+    }
+  }
+
+  #dueMs(sequence: number, lane: number): number {
+    const { patience } = this.context;
+    if (this.#hasCome(sequence, lane)) return -Infinity;
+    if (!patience || patience.rule === 'stall') return Infinity;
+    const sender = this.#senders.get(lane)!;
+    // Its sender has done without an answer to it.
+    if (sender.through - sequence >= patience.inFlight) return -Infinity;
+    const signMs = sender.signMs(sequence);
+    if (signMs !== undefined) return patience.endMs(signMs, this.#deadlineMs(sequence, lane, signMs));
+    // It was sent longer ago than is remembered.
+    if (sender.through >= sequence) return -Infinity;
+    const othersMs = this.#signOfOthersMs(sequence, sender);
+    if (othersMs === undefined) return Infinity;
+    if (patience.isAbsent(sender.peer)) return -Infinity;
+    return patience.endMs(othersMs, sender.behind.deadlineMs());
+  }
+
+  /** How long after its sign a part counts as lost: after the last request for it. */
+  #deadlineMs(sequence: number, lane: number, signMs: number): number {
+    const patience = this.context.patience!;
+    const { requests, atMs } = this.#asked.get(keyOf(sequence, lane)) ?? { requests: 0, atMs: signMs };
+    if (requests < patience.requests) return Infinity;
+    return atMs - signMs + patience.answerMs(this.#senders.get(lane)!.peer, requests);
+  }
+
+  #chase(sequence: number, end: LaneEnd, patience: Patience): number {
+    const sender = this.#senders.get(end.lane)!;
+    const signMs = sender.signMs(sequence);
+    if (signMs === undefined || this.#hasCome(sequence, end.lane)) return Infinity;
+    const key = keyOf(sequence, end.lane);
+    const asked = this.#asked.get(key) ?? { requests: 0, atMs: signMs };
+    if (asked.requests >= patience.requests) return Infinity;
+    const dueMs = asked.atMs + patience.answerMs(sender.peer, asked.requests);
+    const nowMs = patience.now();
+    if (dueMs > nowMs) return dueMs;
+    asked.requests++;
+    asked.atMs = nowMs;
+    this.#asked.set(key, asked);
+    const missing = missingOf(this.context.came(sequence, end.lane));
+    this.context.onMissing(end, sequence, missing, Math.min(asked.requests, ATTEMPT_MAX));
+    return nowMs + patience.answerMs(sender.peer, asked.requests);
+  }
+
+  /** True where all of a part is here that its sender sends. */
+  #hasCome(sequence: number, lane: number): boolean {
+    const came = this.context.came(sequence, lane);
+    const seen = came?.framesSeen.size ?? 0;
+    return this.framesSent(lane, sequence, came?.frames ?? Infinity) <= seen;
+  }
+
+  #signOfOthersMs(sequence: number, sender: Sender): number | undefined {
+    let first: number | undefined;
+    for (const other of this.#senders.values()) {
+      const signMs = other === sender ? undefined : other.signMs(sequence);
+      if (signMs !== undefined && !(first !== undefined && first <= signMs)) first = signMs;
+    }
+    return first;
+  }
+}
+
+/** What a frame's header can say. */
+const ATTEMPT_MAX = 255;
+
+function missingOf(came: Came | undefined): number[] {
+  if (!came || came.framesSeen.size === 0) return [];
+  const missing: number[] = [];
+  for (let i = 0; i < came.frames && missing.length < LIMITS.pipeline.framesAsked; i++)
+    if (!came.framesSeen.has(i)) missing.push(i);
+  return missing;
+}
+
+const keyOf = (sequence: number, lane: number): string => `${sequence}/${lane}`;

@@ -1,0 +1,81 @@
+import type { PeerId } from '../../shared/ids.ts';
+import { LIMITS } from '../../shared/limits.ts';
+import type { LossRule } from '../../shared/schema/config.ts';
+import { Lateness } from './lateness.ts';
+
+/** How long one block waits for parts: the rule, what was seen of each link, and what waiting was in vain in this step. */
+export class Patience {
+  readonly #links = new Map<PeerId, Lateness>();
+  readonly #repairs = new Map<PeerId, Lateness>();
+  /** Peers that let a deadline pass without a sign; nobody waits for them until they have caught up. */
+  readonly #absent = new Set<PeerId>();
+  #vainMs = 0;
+  #vainUntilMs = -Infinity;
+
+  /**
+   * @param inFlight most micro-batches that any block may have under way: who is that far beyond a part has done without an answer to it
+   * @param capMs most that is waited in vain in one step
+   */
+  constructor(
+    readonly rule: LossRule,
+    readonly inFlight: number,
+    private readonly capMs: number,
+    readonly now: () => number,
+  ) {}
+
+  /** From the sign that a part was sent until all of it has come. */
+  link(peer: PeerId): Lateness {
+    let link = this.#links.get(peer);
+    const { deadlineLeastMs, deadlineFirstMs } = LIMITS.pipeline;
+    if (!link) this.#links.set(peer, (link = new Lateness(deadlineLeastMs, deadlineFirstMs)));
+    return link;
+  }
+
+  /** From a request to send a part again until all of it has come. */
+  repair(peer: PeerId): Lateness {
+    let repair = this.#repairs.get(peer);
+    if (!repair) {
+      repair = new Lateness(LIMITS.pipeline.deadlineLeastMs, LIMITS.pipeline.resendFirstMs);
+      this.#repairs.set(peer, repair);
+    }
+    return repair;
+  }
+
+  /** How often a part may be asked for again. */
+  get requests(): number {
+    return { deadline: 0, discard: 0, repair: LIMITS.pipeline.repairs, stall: Infinity }[this.rule];
+  }
+
+  /** How long to wait for a part, from its sign or from the last request for it. */
+  answerMs(peer: PeerId, requests: number): number {
+    if (requests === 0) return this.link(peer).deadlineMs();
+    const backedOffMs = this.repair(peer).deadlineMs() * 2 ** Math.min(requests - 1, 8);
+    return Math.min(LIMITS.pipeline.resendMaxMs, backedOffMs);
+  }
+
+  isAbsent(peer: PeerId): boolean {
+    return this.#absent.has(peer);
+  }
+
+  /** It let a deadline pass, or it has caught up. */
+  note(peer: PeerId, isAbsent: boolean): void {
+    if (isAbsent) this.#absent.add(peer);
+    else this.#absent.delete(peer);
+  }
+
+  /** When a wait that began then ends: no later than what is left of the step's cap allows. */
+  endMs(startMs: number, deadlineMs: number): number {
+    return startMs + Math.min(deadlineMs, Math.max(0, this.capMs - this.#vainMs));
+  }
+
+  /** A wait since `startMs` was in vain. Waits at the same time count once. */
+  waitedInVain(startMs: number): void {
+    const nowMs = this.now();
+    this.#vainMs += Math.max(0, nowMs - Math.max(startMs, this.#vainUntilMs));
+    this.#vainUntilMs = nowMs;
+  }
+
+  beginStep(): void {
+    this.#vainMs = 0;
+  }
+}

@@ -1,0 +1,67 @@
+import { hashText, randomUniform } from '../../../shared/counter-random.ts';
+import type { PartHead } from '../../../shared/frames.ts';
+import type { LinkFaults } from '../../../shared/schema/faults.ts';
+
+/** What identifies a frame to whoever decides on its fate. */
+export type FrameKey = Pick<PartHead, 'kind' | 'step' | 'micro' | 'boundary' | 'offset'> & {
+  attempt: number;
+};
+
+/** What happens to the frames that come from one peer to another. The same seed does the same, whatever the ids of the peers. */
+export class FaultLink {
+  readonly #direction: number;
+  /** Without direction: a link is down both ways. */
+  readonly #pair: number;
+  /** In a burst of losses. */
+  #isBad = false;
+  #frames = 0;
+  /** The outage that ends last of those worked out, and how many those are. */
+  #outage = { startMs: -Infinity, endMs: 0 };
+  #outages = 0;
+
+  constructor(
+    readonly faults: LinkFaults,
+    private readonly seed: number,
+    from: string,
+    to: string,
+  ) {
+    this.#direction = hashText(`${from}>${to}`);
+    this.#pair = hashText([from, to].sort().join('-'));
+  }
+
+  /** True where a frame is lost. @param sinceMs time since the faults began */
+  drops(key: FrameKey, sinceMs: number): boolean {
+    this.#frames++;
+    return this.#isDown(sinceMs) || this.#isDropped(key);
+  }
+
+  /** Uniform in [0, 1), for one question about a frame. */
+  uniform(question: string, { kind, step, micro, boundary, offset, attempt }: FrameKey): number {
+    const what = hashText(`${question}/${kind}/${boundary}/${offset}/${attempt}`);
+    return randomUniform(this.seed ^ this.#direction, what, step, micro);
+  }
+
+  /** Losses by themselves follow from the frame, so that every rule loses the same ones; bursts are the two states of Gilbert and Elliott. */
+  #isDropped(key: FrameKey): boolean {
+    const { drop = 0, burst } = this.faults;
+    if (drop === 0 || drop === 1 || burst === undefined) return this.uniform('drop', key) < drop;
+    const turn = randomUniform(this.seed ^ this.#direction, hashText('burst'), this.#frames);
+    const begins = Math.min(1, drop / (burst * (1 - drop)));
+    this.#isBad = this.#isBad ? turn >= 1 / burst : turn < begins;
+    return this.#isBad;
+  }
+
+  /** Stretches of one length, with pauses between that are exponential and in the mean leave the wanted share. */
+  #isDown(sinceMs: number): boolean {
+    const { outage } = this.faults;
+    if (!outage || outage.share === 0) return false;
+    const lengthMs = outage.seconds * 1000;
+    while (this.#outage.endMs <= sinceMs) {
+      const turn = randomUniform(this.seed ^ this.#pair, hashText('outage'), this.#outages++);
+      const pauseMs = -Math.log(1 - turn) * lengthMs * (1 / outage.share - 1);
+      const startMs = this.#outage.endMs + pauseMs;
+      this.#outage = { startMs, endMs: startMs + lengthMs };
+    }
+    return sinceMs >= this.#outage.startMs;
+  }
+}

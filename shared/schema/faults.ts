@@ -1,0 +1,56 @@
+import * as v from 'valibot';
+import { LIMITS } from '../limits.ts';
+import { name, real, whole } from './common.ts';
+
+const share = real(0, 1);
+const peerName = name(LIMITS.room.nameChars);
+const between = v.tuple([peerName, peerName]);
+const seconds = v.pipe(real(0, 86_400), v.gtValue(0));
+
+const linkFaults = {
+  /** Share of frames that are lost. */
+  drop: v.optional(share),
+  /** Mean number of frames that are lost in a row; left out: each for itself. */
+  burst: v.optional(real(1, 1e6)),
+  /** A frame comes up to so much later, each by its own. */
+  jitterMs: v.optional(real(0, 60_000)),
+  /** Share of frames that come twice. */
+  duplicate: v.optional(share),
+  /** Share of frames that come after the one behind them. */
+  reorder: v.optional(share),
+  /** The link is down for that share of the time, so many seconds at a stretch. */
+  outage: v.optional(v.strictObject({ share: v.pipe(share, v.ltValue(1)), seconds })),
+};
+
+/**
+ * What happens to frames of parts in training, for experiments, by the run's seed. Evaluations, control messages and blobs are spared.
+ * Peers are meant by name.
+ */
+export const FaultsSchema = v.strictObject({
+  ...linkFaults,
+  /** Instead of the above, for the links between two peers. */
+  links: v.optional(
+    v.pipe(v.array(v.strictObject({ between, ...linkFaults })), v.maxLength(LIMITS.faults.named)),
+  ),
+  /** Nothing comes from or to a peer in the last `seconds` of every `everySeconds`; it comes all at once after them. */
+  stalls: v.optional(
+    v.pipe(
+      v.array(v.strictObject({ peer: peerName, seconds, everySeconds: seconds })),
+      v.maxLength(LIMITS.faults.named),
+    ),
+  ),
+  /** Nothing of steps [first, last] passes between two peers. */
+  cuts: v.optional(
+    v.pipe(
+      v.array(
+        v.strictObject({
+          between,
+          steps: v.tuple([whole(0, LIMITS.run.steps), whole(0, LIMITS.run.steps)]),
+        }),
+      ),
+      v.maxLength(LIMITS.faults.named),
+    ),
+  ),
+});
+export type Faults = v.InferOutput<typeof FaultsSchema>;
+export type LinkFaults = Pick<Faults, keyof typeof linkFaults>;
