@@ -35,13 +35,20 @@ describe('WebGL in a worker', () => {
   });
 
   it('is what this browser gets, without a note', () => {
-    expect(compute.device).to.deep.equal({
+    const { onProcessor, ...device } = compute.device;
+    expect(device).to.deep.equal({
       backend: 'webgl',
       where: 'worker',
       note: '',
+      grain: 4,
       emulatedMs: null,
       memoryBytes: null,
     });
+    // Whether there is a graphics processor is the machine's business.
+    const gl = document.createElement('canvas').getContext('webgl2')!;
+    const info = gl.getExtension('WEBGL_debug_renderer_info');
+    const renderer = String(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+    expect(onProcessor).to.equal(/swiftshader|llvmpipe|software/i.test(renderer));
   });
 
   for (const kind of KINDS) {
