@@ -62,6 +62,7 @@ class Rehearsal {
   readonly #linkFreeMs: Float64Array;
   readonly #ends: number[] = [];
   #nowMs = 0;
+  #steady = false;
 
   constructor(
     private readonly actors: readonly Actor[],
@@ -76,7 +77,7 @@ class Rehearsal {
   /** When the head's steps end. */
   ends(): readonly number[] {
     for (const actor of this.actors) this.#goOn(actor);
-    while (this.#ends.length < this.play.steps && !isSteady(this.#ends)) {
+    while (this.#ends.length < this.play.steps && !this.#steady) {
       const event = this.#events.next();
       if (!event) break;
       this.#nowMs = event.ms;
@@ -104,7 +105,9 @@ class Rehearsal {
       }
       progress.steps++;
       if (schedule === 'sync') progress.end += microBatches;
-      if (actor === this.head) this.#ends.push(this.#nowMs);
+      if (actor !== this.head) continue;
+      this.#ends.push(this.#nowMs);
+      this.#steady = isSteady(this.#ends);
     }
   }
 
