@@ -6,12 +6,15 @@ export interface Way {
   wire: string;
 }
 
-/** Weights are updated in step with one another: steps do not overlap yet. */
-export const SCHEDULES: readonly string[] = ['sync'];
+export const SCHEDULES: readonly string[] = RunConfigSchema.entries.schedule.wrapped.options;
 export const WIRES: readonly string[] = RunConfigSchema.entries.wire.options;
 
-/** A configuration with the wire format that is asked for. */
-export const withWay = (config: RunConfig, { wire = config.wire }: Partial<Way>): RunConfig => ({
+/** A configuration with the schedule and the wire format that are asked for. */
+export const withWay = (
+  config: RunConfig,
+  { wire = config.wire, schedule = config.schedule }: Partial<Way>,
+): RunConfig => ({
   ...config,
   wire: wire as RunConfig['wire'],
+  ...(schedule && { schedule: schedule as NonNullable<RunConfig['schedule']> }),
 });
