@@ -57,7 +57,8 @@ export class Linear implements RunningOp {
     learn({
       tensors: [dz],
       readsInput: true,
-      isOverRows: true,
+      // Images are large: to copy them together takes longer than one product saves.
+      isOverRows: this.window === null,
       add: ([each], x) => this.addGradients(x!, each),
     });
     release();
