@@ -33,7 +33,7 @@ export interface WeightWork {
   tensors: readonly Tensor2D[];
   /** The op's input is needed for it, too. */
   readsInput: boolean;
-  /** It is a sum over rows: that of several micro-batches is the one over all their rows. */
+  /** A sum over rows that is worth forming over those of several micro-batches at once. */
   isOverRows: boolean;
   add: (tensors: readonly Tensor2D[], input: Tensor2D | null) => void;
 }
