@@ -25,26 +25,30 @@ interface Effort {
   promising: number;
   /** Numbers of stages in a row that gave nothing better, after which more are not tried. */
   patience: number;
-  /** First plans that are improved, and changes tried for each. */
-  improved: number;
-  changes: number;
+  /** First plans that are improved, and changes tried for each: many a little, then the best of them further. */
+  improved: readonly { count: number; changes: number }[];
   /** The best of those are shaken. */
   shaken: number;
 }
 
+const rounds = (many: number, few: number, best: number, more: number) => [
+  { count: many, changes: few },
+  { count: best, changes: more },
+];
+
 const EFFORTS: Readonly<Record<Kind, Effort>> = {
-  hybrid: { promising: 1.3, patience: 2, improved: 8, changes: 1000, shaken: 4 },
+  hybrid: { promising: 1.3, patience: 2, improved: rounds(8, 250, 3, 750), shaken: 3 },
   // One lane each is quick to judge, and order matters more.
-  vertical: { promising: 1.5, patience: 3, improved: 10, changes: 400, shaken: 1 },
-  horizontal: { promising: 1.5, patience: 1, improved: 4, changes: 400, shaken: 0 },
-  alone: { promising: 1, patience: 1, improved: 1, changes: 256, shaken: 0 },
+  vertical: { promising: 1.5, patience: 3, improved: rounds(10, 150, 4, 250), shaken: 1 },
+  horizontal: { promising: 1.5, patience: 1, improved: rounds(4, 150, 2, 250), shaken: 0 },
+  alone: { promising: 1, patience: 1, improved: [{ count: 1, changes: 256 }], shaken: 0 },
 };
 
 /** Of models with more products than are searched through: a plan must not take longer than a person notices. */
-const DEEP_HYBRID: Effort = { promising: 1.3, patience: 2, improved: 6, changes: 800, shaken: 2 };
+const DEEP_HYBRID: Effort = { promising: 1.3, patience: 2, improved: rounds(6, 200, 3, 600), shaken: 2 };
 
 /** Changes tried after each shift of a cut. */
-const SHAKEN_CHANGES = 200;
+const SHAKEN_CHANGES = 120;
 /** Changes tried for what shaking gave, which is cut short before. */
 const LAST_CHANGES = 400;
 /** Tails kept after each stage while the first plans are cut. */
@@ -64,11 +68,11 @@ export function candidates(model: CostModel, kind: Kind, grid: Grid | null, boun
     const known = found.get(tail.stages);
     if (!known || objectiveOf(tail) < objectiveOf(known)) found.set(tail.stages, tail);
   };
-  const plans = firstPlans(model, shapes, effort, boundMs).map(({ shape, tail }, i) => ({
-    shape,
-    tail: i < effort.improved ? improved(model, shape, tail, effort.changes) : tail,
-  }));
-  plans.sort((a, b) => objectiveOf(a.tail) - objectiveOf(b.tail));
+  const plans = firstPlans(model, shapes, effort, boundMs);
+  for (const { count, changes } of effort.improved) {
+    for (const plan of plans.slice(0, count)) plan.tail = improved(model, plan.shape, plan.tail, changes);
+    plans.sort((a, b) => objectiveOf(a.tail) - objectiveOf(b.tail));
+  }
   plans.forEach(({ shape, tail }, i) => {
     if (i >= effort.shaken) keep(tail);
     else keep(improved(model, shape, shaken(model, shape, tail, SHAKEN_CHANGES), LAST_CHANGES));

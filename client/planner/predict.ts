@@ -69,6 +69,7 @@ export function paceOf(
   const stranger = partition.stages.flatMap(({ lanes }) => lanes).find((peer) => !workerOf.has(peer));
   if (stranger !== undefined) throw new Error(`There is no measured device ${stranger}.`);
   const play = (count: number) => rehearse(partition, problem, workerOf, { steps, microBatches: count });
+  if (microBatches <= MICRO_BATCHES_PLAYED) return play(microBatches);
   // Micro-batches go in rounds of as many as the first stage may have in flight.
   const round = capsOfStages(problem, partition)[0].inFlight;
   const most = Math.max(MICRO_BATCHES_PLAYED, 3 * round);

@@ -51,10 +51,10 @@ export function bestTail(
   const { graph, leastWork, microBatches, passShare } = model.problem;
   let best: Tail | null = null;
   let bound = boundMs * EQUAL;
-  let level: (Label | null)[] = [null];
+  let labels: readonly (Label | null)[] = [null];
   for (let stagesLeft = shape.stages - 1; stagesLeft >= 0; stagesLeft--) {
-    const fronts = new Map<number, Label[]>();
-    for (const label of level) {
+    const level = new Level(widthMax);
+    for (const label of labels) {
       const next = label?.tail ?? null;
       const end = next?.layout.start ?? graph.nodes.length;
       for (const { crew, used } of source.next(label?.used ?? 0, shape, stagesLeft)) {
@@ -64,11 +64,11 @@ export function bestTail(
           const work = leastWork[end] - leastWork[layout.start];
           const restMs = layout.start === 0 ? 0 : leastWork[layout.start] / speedLeft;
           const passMs = work / crew.speed;
-          const leastMs = Math.max(
-            microBatches * Math.max(passMs, restMs),
-            (next?.spanMs ?? 0) + passShare * (passMs + restMs),
-          );
-          if (leastMs + (next?.extraMs ?? 0) >= bound) continue;
+          const waysMs = (next?.spanMs ?? 0) + passShare * passMs;
+          const extraMs = next?.extraMs ?? 0;
+          const leastMs = Math.max(microBatches * Math.max(passMs, restMs), waysMs + passShare * restMs);
+          if (leastMs + extraMs >= bound) continue;
+          if (Math.max(microBatches * passMs, waysMs) + restMs + extraMs > level.mostMs) continue;
           if (effort.tailsLeft-- <= 0) return best;
           const tail = model.prepend(layout, crew, next, bound - restMs);
           if (!tail) continue;
@@ -77,33 +77,69 @@ export function bestTail(
             bound = objectiveOf(tail) * EQUAL;
           } else {
             const evenMs = Math.max(tail.spanMs + restMs, (microBatches + stagesLeft - 1) * restMs);
-            const label = { tail, used, promiseMs: evenMs + tail.extraMs };
-            keepFront(fronts, keyOf(layout, tail.crew, used), label);
+            const promiseMs = evenMs + tail.extraMs;
+            if (promiseMs <= level.mostMs)
+              level.add(keyOf(layout, tail.crew, used), { tail, used, promiseMs });
           }
         }
       }
     }
-    level = mostPromising([...fronts.values()].flat(), widthMax);
+    labels = level.labels;
   }
   return best;
 }
 
-const mostPromising = (labels: Label[], count: number): Label[] =>
-  labels.length <= count ? labels : labels.sort((a, b) => a.promiseMs - b.promiseMs).slice(0, count);
+/** Tails with the same number of stages: of those alike for what comes before them the ones that are not worse in all, of all the most promising. */
+class Level {
+  /** A label that promises less is not among the most promising. */
+  mostMs = Infinity;
+  readonly #fronts = new Map<number, Label[]>();
+  /** Promises of the most promising ones, ascending. */
+  readonly #promisesMs: number[] = [];
+
+  constructor(private readonly widthMax: number) {}
+
+  add(key: number, label: Label): void {
+    const front = this.#fronts.get(key);
+    if (!front) this.#fronts.set(key, [label]);
+    else {
+      for (const known of front) if (dominates(known.tail, label.tail)) return;
+      for (let i = front.length - 1; i >= 0; i--) {
+        if (dominates(label.tail, front[i].tail)) this.#forget(front.splice(i, 1)[0]);
+      }
+      front.push(label);
+    }
+    this.#remember(label);
+  }
+
+  get labels(): readonly Label[] {
+    const all = [...this.#fronts.values()].flat();
+    if (all.length <= this.widthMax) return all;
+    return all.sort((a, b) => a.promiseMs - b.promiseMs).slice(0, this.widthMax);
+  }
+
+  #remember({ promiseMs }: Label): void {
+    if (this.widthMax === Infinity) return;
+    const promises = this.#promisesMs;
+    let at = promises.length;
+    while (at > 0 && promises[at - 1] > promiseMs) at--;
+    promises.splice(at, 0, promiseMs);
+    if (promises.length > this.widthMax) promises.pop();
+    if (promises.length === this.widthMax) this.mostMs = promises[this.widthMax - 1];
+  }
+
+  #forget({ promiseMs }: Label): void {
+    const at = this.#promisesMs.indexOf(promiseMs);
+    if (at < 0) return;
+    this.#promisesMs.splice(at, 1);
+    this.mostMs = Infinity;
+  }
+}
 
 const ENTRIES = ['slices', 'copies', 'partial', 'owner'] as const;
 
 const keyOf = ({ place, entry }: Laid, crew: Crew, used: number): number =>
   ((crew.id * 64 + place) * 4 + ENTRIES.indexOf(entry)) * 256 + used;
-
-/** Keeps the label, and of the others those that it does not dominate. */
-function keepFront(fronts: Map<number, Label[]>, key: number, label: Label): void {
-  const front = fronts.get(key);
-  if (!front) fronts.set(key, [label]);
-  else if (!front.some((known) => dominates(known.tail, label.tail))) {
-    fronts.set(key, [...front.filter((known) => !dominates(label.tail, known.tail)), label]);
-  }
-}
 
 const dominates = (a: Tail, b: Tail): boolean =>
   a.spanMs <= b.spanMs && a.roundTripMs <= b.roundTripMs && a.extraMs <= b.extraMs;

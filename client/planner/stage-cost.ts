@@ -21,16 +21,18 @@ export interface StageCost {
   risk: number;
 }
 
+/** Used again and again: short-lived arrays are most of what a search would leave behind. */
+const fractions: (readonly number[])[] = [];
+const importance: (readonly number[])[] = [];
+
 export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageCost {
   const { classes, forwardMs, backwardMs, weightsMs, operations, stateBytes, amongAll, withOwner } = load;
   const { workers, wireShare } = problem;
   const segments = 1 + amongAll.count + withOwner.count;
   const whole = classes.length;
-  const fractions: (readonly number[])[] = [];
-  const importance: (readonly number[])[] = [];
-  for (const unitClass of classes) {
-    fractions.push(crew.fractionsOf(unitClass));
-    importance.push(crew.importanceOf(unitClass));
+  for (let slot = 0; slot < whole; slot++) {
+    fractions[slot] = crew.fractionsOf(classes[slot]);
+    importance[slot] = crew.importanceOf(classes[slot]);
   }
   let slowestForwardMs = 0;
   let slowestGradientMs = 0;
