@@ -88,7 +88,7 @@ export function assignmentOf(
   const { registers, segments, indices } = programOf(partition, stage, lane);
   const held = (register: number) => registers[register].held;
   const isHead = headOf(plan.stages) === peer;
-  const caps = plan.caps ?? plan.stages.map((_, s) => capsOf(partition, s, config));
+  const caps = capsOfPlan(plan, partition, config);
   const isMerging = isAlone(partition) && caps[0].kept > caps[0].inFlight;
   const views = segments.map(({ input, ops, output }, i): SegmentView | null => {
     if (input === null && ops.length === 0 && output === null) return null;
@@ -124,6 +124,10 @@ export function assignmentOf(
     inFlightMost: Math.max(...caps.map(({ inFlight }) => inFlight)),
   };
 }
+
+/** Micro-batches that each stage may have under way, by the plan or by the schedule alone. */
+export const capsOfPlan = ({ caps, stages }: Plan, partition: Partition, config: RunConfig): StageCaps[] =>
+  caps ?? stages.map((_, stage) => capsOf(partition, stage, config));
 
 function viewBefore(partition: Partition, index: number, lane: number, held: UnitRange): BoundaryView {
   const { lanes } = partition.stages[partition.segments[index].stage];

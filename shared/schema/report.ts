@@ -76,6 +76,8 @@ export const ReportSchema = v.strictObject({
         layers: v.array(v.string()),
       }),
     ),
+    /** Per stage: micro-batches between forward and backward at most, and those whose weight gradients are pending besides. */
+    caps: v.array(v.strictObject({ in_flight: count, kept: count })),
     boundaries: v.array(
       v.strictObject({
         kind: BoundaryKindSchema,

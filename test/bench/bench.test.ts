@@ -92,14 +92,17 @@ describe('idle time', () => {
     const span = (step: number, start_ms: number, end_ms: number) =>
       ({ kind: 'forward', step, micro: 0, start_ms, end_ms }) as const;
     const report = {
-      plan: { stages: [{ lanes: ['a'] }, { lanes: ['b'] }] },
+      plan: { stages: [{ lanes: ['a'] }, { lanes: ['b'] }], caps: [{ in_flight: 3 }] },
       timelines: [
         { peer: 'a', spans: [span(0, 0, 500), span(1, 1000, 1050), span(1, 1060, 1080)] },
-        { peer: 'b', spans: [span(1, 1050, 1100), { ...span(1, 1000, 1050), kind: 'wait' }] },
+        {
+          peer: 'b',
+          spans: [span(0, 990, 1010), span(1, 1050, 1100), { ...span(1, 1000, 1050), kind: 'wait' }],
+        },
       ],
     } as unknown as Report;
     const { idle, stepMs, isSplit } = idleShare(report, 1, 1);
-    assert.ok(Math.abs(idle - (0.3 + 0.5) / 2) < 1e-9);
+    assert.ok(Math.abs(idle - (0.3 + 0.4) / 2) < 1e-9);
     assert.deepEqual([stepMs, isSplit], [100, false]);
     assert.throws(() => idleShare(report, 2, 3), /Nothing is known of what a did/);
   });

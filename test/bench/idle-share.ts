@@ -6,31 +6,39 @@ export interface IdleShare {
   idle: number;
   /** Backward was split: weight gradients apart from input gradients. */
   isSplit: boolean;
+  /** Micro-batches that the first stage may have between forward and backward. */
+  inFlight: number;
   stepMs: number;
 }
 
 const WORK: readonly ReportSpan['kind'][] = ['forward', 'backward', 'weights', 'step'];
 
-/** How much of steps [first, last] the blocks of a run did not compute, fill and flush included. Throws where a timeline is missing. */
+/**
+ * How much of the time of steps [first, last] the blocks of a run did not compute, from the first work of these steps to the last, fill
+ * and flush included. Without a flush, a block may then still be at work for the step before. Throws where a timeline is missing.
+ */
 export function idleShare({ timelines, plan }: Report, first: number, last: number): IdleShare {
   const holders = plan.stages.flatMap(({ lanes }) => lanes);
   const work = holders.map((peer) => {
     const spans = timelines.find((timeline) => timeline.peer === peer)?.spans ?? [];
-    const own = spans.filter(({ kind, step }) => WORK.includes(kind) && step >= first && step <= last);
-    if (own.length === 0)
-      throw new Error(`Nothing is known of what ${peer} did in steps ${first} to ${last}.`);
-    return own;
+    return spans.filter(({ kind }) => WORK.includes(kind));
   });
-  const all = work.flat();
+  const asked = work.map((spans) => spans.filter(({ step }) => step >= first && step <= last));
+  const unknown = asked.findIndex((spans) => spans.length === 0);
+  if (unknown >= 0)
+    throw new Error(`Nothing is known of what ${holders[unknown]} did in steps ${first} to ${last}.`);
+  const all = asked.flat();
   const startMs = all.reduce((least, { start_ms }) => Math.min(least, start_ms), Infinity);
   const endMs = all.reduce((most, { end_ms }) => Math.max(most, end_ms), -Infinity);
+  const within = ({ start_ms, end_ms }: ReportSpan) =>
+    Math.max(0, Math.min(end_ms, endMs) - Math.max(start_ms, startMs));
   const shares = work.map(
-    (spans) =>
-      1 - spans.reduce((sum, { start_ms, end_ms }) => sum + end_ms - start_ms, 0) / (endMs - startMs),
+    (spans) => 1 - spans.reduce((sum, span) => sum + within(span), 0) / (endMs - startMs),
   );
   return {
     idle: shares.reduce((sum, share) => sum + share, 0) / shares.length,
     isSplit: all.some(({ kind }) => kind === 'weights'),
+    inFlight: plan.caps[0].in_flight,
     stepMs: (endMs - startMs) / (last - first + 1),
   };
 }
@@ -39,6 +47,14 @@ export function idleShare({ timelines, plan }: Report, first: number, last: numb
 export const THEORY = {
   /** Narayanan et al., PipeDream, SOSP 2019. */
   oneForwardOneBackward: (stages: number, micros: number): number => (stages - 1) / (micros + stages - 1),
-  /** Qi et al., Zero Bubble Pipeline Parallelism, ICLR 2024: the handy schedule, memory as in 1F1B. */
-  splitBackward: (stages: number, micros: number): number => (stages - 1) / (3 * micros + stages - 1),
+  /**
+   * Qi et al., Zero Bubble Pipeline Parallelism, ICLR 2024: the handy schedule, memory as in 1F1B; and what follows in the same way for
+   * other sizes. The first stage waits for its first gradient, 2 S - 1 passes and `wayPasses` for each way between two stages, there
+   * and back; it fills that with as many forward passes as may be in flight, S if nothing is said; then there is no more to wait for.
+   */
+  splitBackward: (stages: number, micros: number, inFlight = stages, wayPasses = 0): number => {
+    const firstGradient = 2 * stages - 1 + 2 * (stages - 1) * wayPasses;
+    const waiting = Math.max(0, firstGradient - Math.min(micros, inFlight));
+    return waiting / (3 * micros + waiting);
+  },
 };

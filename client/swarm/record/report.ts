@@ -7,7 +7,7 @@ import { programOf } from '../../partition/exchange.ts';
 import type { Partition } from '../../partition/partition.ts';
 import { layersOf } from '../../partition/stages.ts';
 import { boundaryBytes } from '../../partition/traffic.ts';
-import { partitionOfPlan } from '../../pipeline/assignment.ts';
+import { capsOfPlan, partitionOfPlan } from '../../pipeline/assignment.ts';
 import { modelGraph } from '../../model/graph.ts';
 import { byLayer, unitScores, type LayerScores } from '../conducting/importance.ts';
 import type { LinkQuality } from '../membership/centrality.ts';
@@ -34,6 +34,7 @@ export function makeReport(record: RunRecord, timelines: Report['timelines'] = [
     plan: {
       version: plan.version,
       stages: plan.stages.map((stage) => ({ ...stage, layers: layersOf(graph, stage) })),
+      caps: capsOfPlan(plan, partition, config).map(({ inFlight, kept }) => ({ in_flight: inFlight, kept })),
       boundaries: describeBoundaries(record, partition),
       orders: plan.orders,
       standby: plan.standby,
