@@ -109,8 +109,10 @@ describe('idle time', () => {
 
   it('of a simulated pipeline without latency is what theory says', async () => {
     const wish = { stages: 3, microBatches: 6, passMs: 50, latencyMs: 0, steps: 3, schedule: 'sync' };
-    const { idle, isSplit } = idleShare(await simulatedPipeline(wish), 1, 1);
-    const theory = isSplit ? THEORY.splitBackward(3, 6) : THEORY.oneForwardOneBackward(3, 6);
+    const { idle, isSplit, inFlight } = idleShare(await simulatedPipeline(wish), 1, 1);
+    assert.ok(isSplit);
+    const theory = THEORY.splitBackward(3, 6, inFlight);
+    assert.equal(THEORY.splitBackward(4, 16), 3 / 51);
     assert.ok(Math.abs(idle - theory) < 0.02, `${idle} instead of ${theory}`);
   });
 });
