@@ -158,6 +158,8 @@ export const LIMITS = {
     partsWaiting: 16,
     /** Spans of a timeline kept, the latest: about 100 bytes each. */
     spansKept: 8_000,
+    /** Frames over which the share of those in time is averaged, for people to see. */
+    framesLately: 400,
     /** Micro-batches in flight beyond S - s at stage s, for the way there and back. */
     aheadMax: 8,
     /** The same without a flush between steps, where each adds to how stale weights are. */

@@ -32,6 +32,7 @@ export class EpPeers extends LitElement {
       }
       .badge.open::before,
       .badge.connecting::before,
+      .badge.poor::before,
       .badge.broken::before {
         content: '';
         display: inline-block;
@@ -45,6 +46,7 @@ export class EpPeers extends LitElement {
         background: var(--ep-accent-soft);
         color: var(--ep-accent);
       }
+      .badge.poor,
       .badge.connecting {
         background: var(--ep-warning-soft);
         color: var(--ep-warning);
@@ -102,12 +104,12 @@ export class EpPeers extends LitElement {
     </li>`;
   }
 
-  #link({ link, rttMs }: Person) {
+  #link({ link, rttMs, isPoor }: Person) {
     if (!link) return nothing;
     const measured = link.link === 'open' && rttMs !== null;
-    return html`<span class="badge ${link.link}"
+    return html`<span class="badge ${measured && isPoor ? 'poor' : link.link}"
       ><span class="visually-hidden">${measured ? 'link open, round trip ' : 'link '}</span>${
-        measured ? roundTrip(rttMs) : link.link
+        measured ? `${roundTrip(rttMs)}${isPoor ? ', poor' : ''}` : link.link
       }</span
     >`;
   }

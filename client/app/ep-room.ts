@@ -16,7 +16,7 @@ import type { WantedRun } from './ep-run-settings.ts';
 import './ep-run-status.ts';
 import { missingData } from './missing-data.ts';
 import { RoomController, type RoomLike } from './room-controller.ts';
-import { isRunning, missingNote, startBlocker } from './room-view.ts';
+import { isRunning, linksNote, missingNote, startBlocker } from './room-view.ts';
 import { sharedStyles } from './styles.ts';
 
 /** Inside a room: the run, who takes part, and how others get in. */
@@ -105,10 +105,10 @@ export class EpRoom extends LitElement {
             <ep-run-form
               .phase=${run.phase}
               .blocker=${startBlocker(snapshot)}
-              .note=${missingNote(snapshot)}
+              .note=${missingNote(snapshot) || linksNote(snapshot)}
               .refusal=${this.refusal}
               .alone=${roster.length === 0}
-              .peers=${snapshot.peers.length}
+              .names=${snapshot.peers.map(({ name }) => name)}
               @ep-start=${this.#onStart}
               @ep-stop=${() => this.room.stop()}
               @ep-go-on=${() => this.room.goOn()}

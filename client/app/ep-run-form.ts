@@ -29,8 +29,8 @@ export class EpRunForm extends LitElement {
   @property() refusal = '';
   /** Whether nobody else is in the room. */
   @property({ type: Boolean }) alone = false;
-  /** How many peers are here. */
-  @property({ type: Number }) peers = 1;
+  /** Names of who is here. */
+  @property({ attribute: false }) names: readonly string[] = [];
   /** What is wrong with the settings. */
   @state() private problem = '';
   @query('details') private details!: HTMLDetailsElement;
@@ -74,7 +74,7 @@ export class EpRunForm extends LitElement {
       <div role="alert">${this.#complaint()}</div>
       <details ?hidden=${running}>
         <summary>Settings</summary>
-        <ep-run-settings .peers=${this.peers} @ep-submit=${this.#start}></ep-run-settings>
+        <ep-run-settings .names=${this.names} @ep-submit=${this.#start}></ep-run-settings>
       </details>
     </form>`;
   }

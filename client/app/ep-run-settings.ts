@@ -6,6 +6,7 @@ import { RunConfigSchema, type RunConfig } from '../../shared/schema/config.ts';
 import { runConfig } from '../defaults.ts';
 import { gridComplaint, gridShortage, readGrid } from '../grid.ts';
 import type { LayerState } from '../ports/compute.ts';
+import { faultFields, readTrouble } from './fault-fields.ts';
 import { readUpload } from './model-upload.ts';
 import { sharedStyles } from './styles.ts';
 
@@ -52,8 +53,8 @@ export class EpRunSettings extends LitElement {
     `,
   ];
 
-  /** How many peers are here. */
-  @property({ type: Number }) peers = 1;
+  /** Names of who is here. */
+  @property({ attribute: false }) names: readonly string[] = [];
   /** The optimizer and the model chosen: the default of the learning rate hangs on them. */
   @state() private optimizer = DEFAULTS.optimizer.kind;
   @state() private model: string = MODELS[0];
@@ -80,6 +81,7 @@ export class EpRunSettings extends LitElement {
       ...(data.learningRate !== '' && { learningRate: Number(data.learningRate) }),
       seed: Number(data.seed),
       onDeparture: data.onDeparture as RunConfig['onDeparture'],
+      ...readTrouble(data, this.names),
     });
     const misfit = gridComplaint(config);
     if (misfit !== null) throw new Error(`The grid ${misfit}.`);
@@ -168,6 +170,7 @@ export class EpRunSettings extends LitElement {
           <option value="continue">go on</option>
         </select>
       </label>
+      ${faultFields(this.names)}
       <button hidden>Start</button>
     </form>`;
   }
@@ -198,7 +201,7 @@ export class EpRunSettings extends LitElement {
     } catch (error) {
       throw new Error(`The grid ${(error as Error).message}`, { cause: error });
     }
-    const shortage = gridShortage(grid, this.peers);
+    const shortage = gridShortage(grid, this.names.length);
     if (shortage !== null) throw new Error(`The grid ${shortage}.`);
     return grid;
   }

@@ -103,12 +103,17 @@ export class EpRunStatus extends LitElement {
   }
 
   #figures() {
-    const { last, config, stepsDone, samplesPerSecond, secondsLeft, phase } = this.run;
+    const { last, config, stepsDone, samplesPerSecond, secondsLeft, phase, partsInTime } = this.run;
     const steps = config ? `${count(stepsDone)} of ${count(config.steps)}` : count(stepsDone);
     return html`<dl>
       ${this.#figure('Step', steps)} ${this.#figure('Loss', last!.loss.toFixed(3))}
       ${this.#figure('Accuracy', percent(last!.accuracy, 1))}
       ${samplesPerSecond === null ? nothing : this.#figure('Samples/s', count(Math.round(samplesPerSecond)))}
+      ${
+        config?.rule && partsInTime !== null && phase === 'training'
+          ? this.#figure('Parts in time', percent(partsInTime, 1))
+          : nothing
+      }
       ${phase !== 'training' || secondsLeft === null ? nothing : this.#figure('Time left', duration(secondsLeft))}
     </dl>`;
   }

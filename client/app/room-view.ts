@@ -1,4 +1,5 @@
 import type { PeerId } from '../../shared/ids.ts';
+import type { LossRule } from '../../shared/schema/config.ts';
 import type { RosterEntry } from '../link/mesh.ts';
 import type { RoomSnapshot } from '../room.ts';
 import type { PeerView, RunView } from '../swarm/record/snapshot.ts';
@@ -13,11 +14,38 @@ export interface Person {
   /** Null for this peer itself. */
   link: Pick<RosterEntry, 'link' | 'note' | 'present'> | null;
   rttMs: number | null;
+  /** Slow or lossy enough for training to feel it. */
+  isPoor: boolean;
 }
 
 const RUNNING: readonly RunView['phase'][] = ['preparing', 'training', 'paused', 'evaluating'];
 
 export const isRunning = ({ phase }: Pick<RunView, 'phase'>): boolean => RUNNING.includes(phase);
+
+const POOR_RTT_MS = 250;
+const POOR_LOSS = 0.05;
+/** A smaller share of parts in time is worth telling. */
+const POOR_IN_TIME = 0.9;
+
+/** What a person should know of the links while a run trains; empty where they are good. */
+export function linksNote({ run, links }: RoomSnapshot): string {
+  const { partsInTime, config, phase } = run;
+  if (phase !== 'training') return '';
+  if (config?.rule && partsInTime !== null && partsInTime < POOR_IN_TIME) {
+    return `Links are poor: of what this device waits for, ${Math.round(100 * (1 - partsInTime))}% comes late or not at all. ${WITHOUT[config.rule]}`;
+  }
+  const poor = links.filter(({ rttMs, loss }) => rttMs > POOR_RTT_MS || loss > POOR_LOSS).length;
+  return poor === 0
+    ? ''
+    : `${poor === 1 ? 'One link is' : `${poor} links are`} poor. Training goes on, slower.`;
+}
+
+const WITHOUT: Readonly<Record<LossRule, string>> = {
+  deadline: 'Training goes on without it.',
+  repair: 'Training asks again, and goes on without what does not come.',
+  stall: 'Training waits for it.',
+  discard: 'Those micro-batches are dropped.',
+};
 
 /** Everybody who is here or should be: this peer first, then by name. */
 export function people({ self, peers, roster, links }: RoomSnapshot): Person[] {
@@ -33,6 +61,7 @@ export function people({ self, peers, roster, links }: RoomSnapshot): Person[] {
       peer,
       link: id === self ? null : (entry ?? { link: 'open', note: '', present: false }),
       rttMs: link?.rttMs ?? null,
+      isPoor: link !== undefined && (link.rttMs > POOR_RTT_MS || link.loss > POOR_LOSS),
     };
   });
   return list.sort(

@@ -1,5 +1,5 @@
 import { FlagError, readNumber, readWhole, type NumberRange } from '../../shared/flags.ts';
-import { FaultsSchema, type Faults, type LinkFaults } from '../../shared/schema/faults.ts';
+import { FaultsSchema, leastBurst, type Faults, type LinkFaults } from '../../shared/schema/faults.ts';
 import { readLinks, readPair, type LinkValues } from './lists.ts';
 import { rangeOf } from './ranges.ts';
 
@@ -101,11 +101,10 @@ function readOutage(text: string, link: string): NonNullable<LinkFaults['outage'
   return { share, seconds: readNumber('outage', match[2], SECONDS, example) };
 }
 
-/** Losses in a row on average cannot be fewer than chance alone makes them. */
 function checkBurst({ drop = 0, burst: mean }: LinkFaults): void {
   if (mean === undefined) return;
   if (drop === 0) throw new FlagError(`--burst says how many frames are lost in a row: give --drop, too.`);
-  const least = drop === 1 ? 1 : Math.max(1, drop / (1 - drop));
+  const least = leastBurst(drop);
   if (mean < least) {
     throw new FlagError(
       `--burst ${mean} is too short where ${drop} of all frames are lost: give at least ${Math.ceil(100 * least) / 100}.`,

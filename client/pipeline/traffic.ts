@@ -1,4 +1,5 @@
 import type { PartFrame } from '../../shared/frames.ts';
+import { LIMITS } from '../../shared/limits.ts';
 
 /** What came of the parts of other peers, in frames: of those wanted, how many their senders sent, and how many were there in time. */
 export interface Use {
@@ -22,6 +23,8 @@ const NOTHING: Use = { wanted: 0, sent: 0, used: 0 };
 
 /** What crossed the boundaries of the latest plan, counted at the senders; what was used of it, at the receivers. */
 export class Traffic {
+  /** Of the frames of other peers that were wanted lately, the share that was there in time; null before there were any. */
+  inTime: number | null = null;
   readonly #counts = new Map<number, BoundaryTraffic>();
 
   sent(boundary: number, kind: PartFrame['kind'], bytes: number): void {
@@ -38,6 +41,8 @@ export class Traffic {
     count.wanted += wanted;
     count.sent += sent;
     count.used += used;
+    const weight = Math.min(1, wanted / LIMITS.pipeline.framesLately);
+    if (wanted > 0) this.inTime = (this.inTime ?? 1) * (1 - weight) + weight * (used / wanted);
   }
 
   counts(): BoundaryTraffic[] {
@@ -49,6 +54,7 @@ export class Traffic {
   /** Another plan begins, with boundaries of its own. */
   reset(): void {
     this.#counts.clear();
+    this.inTime = null;
   }
 
   #of(boundary: number): BoundaryTraffic {

@@ -190,7 +190,7 @@ export class Swarm {
       links: this.#table.links(this.#alive()),
       term: this.#election.term,
       settled,
-      run: viewRun(this.record),
+      run: viewRun(this.record, this.#participant.partsInTime),
       refused: this.refusals.counts(),
     };
   }

@@ -7,6 +7,14 @@ const peerName = name(LIMITS.room.nameChars);
 const between = v.tuple([peerName, peerName]);
 const seconds = v.pipe(real(0, 86_400), v.gtValue(0));
 
+/** Losses in a row on average cannot be fewer than chance alone makes them. */
+export const leastBurst = (drop: number): number => (drop === 1 ? 1 : Math.max(1, drop / (1 - drop)));
+
+const burstFits = (drop = 0, burst?: number): boolean =>
+  burst === undefined || (drop > 0 && burst >= leastBurst(drop));
+const BURST_COMPLAINT =
+  'A burst says how many frames are lost in a row: that takes losses, and no fewer than chance makes of them.';
+
 const linkFaults = {
   /** Share of frames that are lost. */
   drop: v.optional(share),
@@ -26,31 +34,42 @@ const linkFaults = {
  * What happens to frames of parts in training, for experiments, by the run's seed. Evaluations, control messages and blobs are spared.
  * Peers are meant by name.
  */
-export const FaultsSchema = v.strictObject({
-  ...linkFaults,
-  /** Instead of the above, for the links between two peers. */
-  links: v.optional(
-    v.pipe(v.array(v.strictObject({ between, ...linkFaults })), v.maxLength(LIMITS.faults.named)),
-  ),
-  /** Nothing comes from or to a peer in the last `seconds` of every `everySeconds`; it comes all at once after them. */
-  stalls: v.optional(
-    v.pipe(
-      v.array(v.strictObject({ peer: peerName, seconds, everySeconds: seconds })),
-      v.maxLength(LIMITS.faults.named),
-    ),
-  ),
-  /** Nothing of steps [first, last] passes between two peers. */
-  cuts: v.optional(
-    v.pipe(
-      v.array(
-        v.strictObject({
-          between,
-          steps: v.tuple([whole(0, LIMITS.run.steps), whole(0, LIMITS.run.steps)]),
-        }),
+export const FaultsSchema = v.pipe(
+  v.strictObject({
+    ...linkFaults,
+    /** Instead of the above, for the links between two peers. */
+    links: v.optional(
+      v.pipe(
+        v.array(
+          v.pipe(
+            v.strictObject({ between, ...linkFaults }),
+            v.check(({ drop, burst }) => burstFits(drop, burst), BURST_COMPLAINT),
+          ),
+        ),
+        v.maxLength(LIMITS.faults.named),
       ),
-      v.maxLength(LIMITS.faults.named),
     ),
-  ),
-});
+    /** Nothing comes from or to a peer in the last `seconds` of every `everySeconds`; it comes all at once after them. */
+    stalls: v.optional(
+      v.pipe(
+        v.array(v.strictObject({ peer: peerName, seconds, everySeconds: seconds })),
+        v.maxLength(LIMITS.faults.named),
+      ),
+    ),
+    /** Nothing of steps [first, last] passes between two peers. */
+    cuts: v.optional(
+      v.pipe(
+        v.array(
+          v.strictObject({
+            between,
+            steps: v.tuple([whole(0, LIMITS.run.steps), whole(0, LIMITS.run.steps)]),
+          }),
+        ),
+        v.maxLength(LIMITS.faults.named),
+      ),
+    ),
+  }),
+  v.check(({ drop, burst }) => burstFits(drop, burst), BURST_COMPLAINT),
+);
 export type Faults = v.InferOutput<typeof FaultsSchema>;
 export type LinkFaults = Pick<Faults, keyof typeof linkFaults>;

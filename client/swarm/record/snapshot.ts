@@ -29,6 +29,8 @@ export interface RunView {
   stepsDone: number;
   last: StepRecord | null;
   samplesPerSecond: number | null;
+  /** Of the parts that this peer's block wanted lately, the share that was there in time, 0..1; null where it wanted none. */
+  partsInTime: number | null;
   /** Estimated from the present rate; null while unknown. */
   secondsLeft: number | null;
   events: readonly RunEvent[];
@@ -49,7 +51,7 @@ export interface SwarmSnapshot {
   refused: Record<string, number>;
 }
 
-export function viewRun(record: RunRecord): RunView {
+export function viewRun(record: RunRecord, partsInTime: number | null): RunView {
   const samplesPerSecond = record.samplesPerSecond();
   const stepsDone = (record.lastStep?.step ?? -1) + 1;
   const samplesLeft = record.config ? (record.config.steps - stepsDone) * record.config.batch : 0;
@@ -63,6 +65,7 @@ export function viewRun(record: RunRecord): RunView {
     stepsDone,
     last: record.lastStep,
     samplesPerSecond,
+    partsInTime,
     secondsLeft: training ? samplesLeft / samplesPerSecond : null,
     events: record.events,
     final: record.final,

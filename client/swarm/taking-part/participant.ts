@@ -64,6 +64,11 @@ export class Participant {
     return this.#data?.chunks.fetched ?? { fromServer: 0, fromPeers: 0, fromStorage: 0 };
   }
 
+  /** Of the frames that its block wanted lately, the share that was there in time; null where it has no block. */
+  get partsInTime(): number | null {
+    return this.#engagement ? this.#traffic.inTime : null;
+  }
+
   /** Weights of all layers, for a run that this peer is about to ask for; none: the run begins from its seed. */
   offer(weights: readonly LayerState[]): void {
     this.#offered = weights;

@@ -107,6 +107,7 @@ export function runIn(phase: Phase): RunView {
     stepsDone,
     last: steps[stepsDone - 1] ?? null,
     samplesPerSecond: trained ? 640 : null,
+    partsInTime: trained ? 1 : null,
     secondsLeft: phase === 'training' ? 75 : null,
     events: begun
       ? [

@@ -1,4 +1,4 @@
-import { aTimeout, expect, fixture, html, waitUntil } from '@open-wc/testing';
+import { aTimeout, expect, waitUntil } from '@open-wc/testing';
 import '../../../client/app/ep-room.ts';
 import type { EpRunSettings } from '../../../client/app/ep-run-settings.ts';
 import type { EpRoom } from '../../../client/app/ep-room.ts';
@@ -8,37 +8,12 @@ import { requestOf } from '../../planner/requests.ts';
 import { roomOf } from '../../planner/rooms.ts';
 import { FakeRoom, member, runIn } from './fake-room.ts';
 import { dress, readable, within } from './page.ts';
-
-const SECRET = 'abcdefghijklmnopqrstuv';
-
-async function open(room: FakeRoom): Promise<EpRoom> {
-  const view = await fixture<EpRoom>(html`<ep-room .room=${room} .secret=${SECRET}></ep-room>`);
-  await waitUntil(
-    () => readable(view).includes('Invite others') && view.shadowRoot?.querySelector('ep-invite'),
-  );
-  await aTimeout(50);
-  return view;
-}
-
-const button = (view: EpRoom, id: string) => within<HTMLButtonElement>(view, 'ep-run-form', `#${id}`);
-const alert = (view: EpRoom) => readable(within(view, 'ep-run-form', '[role=alert]'));
-const SETTINGS = ['ep-run-form', 'ep-run-settings'] as const;
-
-function set(view: EpRoom, name: string, value: string): void {
-  const field = within<HTMLInputElement | HTMLSelectElement>(view, ...SETTINGS, `[name=${name}]`);
-  field.value = value;
-  field.dispatchEvent(new Event('change'));
-}
+import { alert, button, open, press, SECRET, set, SETTINGS } from './room-page.ts';
 
 function choose(view: EpRoom, files: File[]): void {
   const chosen = new DataTransfer();
   for (const file of files) chosen.items.add(file);
   within<HTMLInputElement>(view, ...SETTINGS, '[name=files]').files = chosen.files;
-}
-
-async function press(view: EpRoom, id: string): Promise<void> {
-  button(view, id).click();
-  await aTimeout(50);
 }
 
 /** One layer, its weights in `w.bin`. */
