@@ -168,9 +168,20 @@ export function summaryText(report: Report, relayed: Relayed, left: readonly str
         `${during === 0 ? 'nothing' : bytes(during)} since Start; no tensor went through it`,
     ],
   ];
+  if (config.rule) rows.push(['Parts in time', usedText(report.plan.boundaries)]);
   if (left.length > 0) rows.push(['Left on the way', listed(left)]);
   const width = Math.max(...rows.map(([head]) => head.length));
   return [...rows.map(([head, text]) => `${head.padEnd(width)}  ${text}`), '', ...heldText(report)];
+}
+
+/** Of the parts that others should have sent, what was used, by boundary. */
+export function usedText(boundaries: Report['plan']['boundaries']): string {
+  const shown = (share: number | null) => (share === null ? 'none due' : percent(share, 1));
+  const each = boundaries.map(
+    ({ after, kind, forward_used: there, backward_used: back }) =>
+      `${kind} after ${after} ${shown(there)}, back ${shown(back)}`,
+  );
+  return each.length > 0 ? each.join('; ') : 'nothing went between peers';
 }
 
 function heldText({ peers, config }: Report): string[] {

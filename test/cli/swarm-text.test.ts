@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { planText } from '../../client/cli/swarm-text.ts';
+import { planText, usedText } from '../../client/cli/swarm-text.ts';
 import { runConfig } from '../../client/defaults.ts';
 import { modelGraph } from '../../client/model/graph.ts';
 import type { PeerView } from '../../client/swarm/record/snapshot.ts';
+import type { Report } from '../../shared/schema/report.ts';
 import { lanesStage, oneLaneStage, planOf } from '../support/plans.ts';
 
 const peers = ['Anna', 'Ben', 'Cleo', 'Dan'].map((name, i): PeerView => ({
@@ -60,5 +61,19 @@ describe('the plan in the terminal', () => {
     const { nodes } = modelGraph(config.model);
     const lines = planText(planOf([oneLaneStage([0, nodes.length], anna)], anna), config, peers);
     assert.match(lines[1], /^ +1 +Anna +conv2d_1 to dense_1 \(29 layers\) +19,954 +100%$/);
+  });
+});
+
+describe('what was used, in the terminal', () => {
+  it('is told for each boundary and direction', () => {
+    const boundaries = [
+      { kind: 'gather', after: 'dense_1', forward_used: 0.6983, backward_used: 0.345 },
+      { kind: 'reduce', after: 'dense_2', forward_used: 1, backward_used: null },
+    ] as Report['plan']['boundaries'];
+    assert.equal(
+      usedText(boundaries),
+      'gather after dense_1 69.8%, back 34.5%; reduce after dense_2 100.0%, back none due',
+    );
+    assert.equal(usedText([]), 'nothing went between peers');
   });
 });
