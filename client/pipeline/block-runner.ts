@@ -10,24 +10,14 @@ import type { Transport } from '../ports/transport.ts';
 import type { Loader } from '../data/loader.ts';
 import { planTag, type Assignment } from './assignment.ts';
 import { Fates } from './fates.ts';
+import { BlockPasses, itemOf, type Feeds } from './block-passes.ts';
 import { Feed } from './feed.ts';
-import type { Arrival } from './inbox.ts';
-import { Junctions, type Item } from './junctions.ts';
+import { Junctions } from './junctions.ts';
 import type { Ledger } from './ledger.ts';
-import { wholeOnly } from './missing.ts';
 import type { PartsNotice } from './notices.ts';
 import type { Request } from './outbox.ts';
 import { Patience } from './patience.ts';
-import {
-  ageOf,
-  nextTask,
-  note,
-  olderVersionsAfter,
-  stalenessOf,
-  stepsAhead,
-  type BlockTask,
-  type Counts,
-} from './schedule.ts';
+import { nextTask, note, olderVersionsAfter, stepsAhead, type BlockTask, type Counts } from './schedule.ts';
 import type { Timeline } from './timeline.ts';
 import type { Traffic } from './traffic.ts';
 
@@ -65,13 +55,11 @@ export class BlockRunner {
   readonly #counts: Counts;
   readonly #tag: number;
   readonly #isSync: boolean;
-  #samples: Feed<Uint8Array> | null = null;
-  #labels: Feed<Uint8Array> | null = null;
+  readonly #feeds: Feeds = { samples: null, labels: null };
+  readonly #passes: BlockPasses;
   #step: number;
   readonly #fates: Fates;
   readonly #patience: Patience | null;
-  /** Segments that cannot do with missing input. */
-  readonly #wholeOnly: ReadonlySet<number>;
   #begun = false;
   #stopped = false;
   #pumping: Promise<void> | null = null;
@@ -93,7 +81,6 @@ export class BlockRunner {
     const capMs = Math.max(LIMITS.pipeline.waitPerStepMs, plan.predicted.stepMs);
     this.#patience = config.rule ? new Patience(config.rule, inFlightMost, capMs, () => clock.now()) : null;
     this.#fates = new Fates(context.ledger, microBatches);
-    this.#wholeOnly = wholeOnly(assignment.block, segments);
     this.#junctions = new Junctions({
       ...context,
       patience: this.#patience,
@@ -106,6 +93,12 @@ export class BlockRunner {
     const isAwaited = segments.map(({ before }) => before !== null);
     const defers = segments.map((view) => view.defers);
     this.#counts = { forwards: none(), backwards: none(), weights: none(), isAwaited, defers };
+    this.#passes = new BlockPasses(context, {
+      junctions: this.#junctions,
+      fates: this.#fates,
+      feeds: this.#feeds,
+      counts: this.#counts,
+    });
   }
 
   get stepsDone(): number {
@@ -127,8 +120,8 @@ export class BlockRunner {
       );
     this.#begun = true;
     if (assignment.segments.some(({ takesSamples }) => takesSamples))
-      this.#samples = feed((step, micro) => loader.trainSamples(step, micro));
-    if (assignment.block.head) this.#labels = feed((step, micro) => loader.trainLabels(step, micro));
+      this.#feeds.samples = feed((step, micro) => loader.trainSamples(step, micro));
+    if (assignment.block.head) this.#feeds.labels = feed((step, micro) => loader.trainLabels(step, micro));
     if (this.#step >= plan.endStep) this.context.onDone(this.#step);
     else this.#wake();
   }
@@ -160,8 +153,8 @@ export class BlockRunner {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelDue();
-    this.#samples?.close();
-    this.#labels?.close();
+    this.#feeds.samples?.close();
+    this.#feeds.labels?.close();
     await this.#pumping;
     this.#junctions.clear();
     this.context.ledger.interrupt();
@@ -210,8 +203,8 @@ export class BlockRunner {
       caps: assignment.caps,
       forwardReady: (segment, micro) => {
         const view = assignment.segments[segment];
-        if (view.takesSamples && !this.#samples!.has(micro)) return false;
-        if (view.endsModel && !this.#labels!.has(micro)) return false;
+        if (view.takesSamples && !this.#feeds.samples!.has(micro)) return false;
+        if (view.endsModel && !this.#feeds.labels!.has(micro)) return false;
         return this.#isReady('forward', segment, micro);
       },
       backwardReady: (segment, micro) => this.#isReady('backward', segment, micro),
@@ -220,7 +213,7 @@ export class BlockRunner {
 
   #isReady(kind: 'forward' | 'backward', segment: number, micro: number): boolean {
     if (this.#fates.isSkipped(micro, segment)) return true;
-    const dueMs = this.#junctions.dueMs(kind, segment, this.#item(micro));
+    const dueMs = this.#junctions.dueMs(kind, segment, itemOf(this.context, micro));
     if (dueMs === -Infinity || dueMs <= this.context.clock.now()) return true;
     this.#dueMs = Math.min(this.#dueMs, dueMs);
     return false;
@@ -229,7 +222,7 @@ export class BlockRunner {
   async #run(task: BlockTask): Promise<void> {
     const { clock, timeline } = this.context;
     const startMs = clock.now();
-    const item = task.kind === 'step' ? { step: this.#step, micro: 0 } : this.#item(task.micro);
+    const item = task.kind === 'step' ? { step: this.#step, micro: 0 } : itemOf(this.context, task.micro);
     if (this.#idleSinceMs !== null && (task.kind === 'forward' || task.kind === 'backward'))
       timeline.add({ kind: 'wait', ...item, startMs: this.#idleSinceMs, endMs: startMs, missing: task.kind });
     this.#idleSinceMs = null;
@@ -237,126 +230,10 @@ export class BlockRunner {
       await this.#finishStep();
     } else {
       note(task, this.#counts);
-      const isRun = await this.#pass(task);
+      const isRun = await this.#passes.run(task, this.#step - this.context.plan.startStep);
       if (!isRun) return;
     }
     timeline.add({ kind: task.kind, ...item, startMs, endMs: clock.now() });
-  }
-
-  /** False where the pass was left out. */
-  #pass(task: Exclude<BlockTask, { kind: 'step' }>): Promise<boolean> {
-    const { segment, micro } = task;
-    if (task.kind === 'weights') return this.#weights(segment, micro, task.count);
-    return task.kind === 'forward' ? this.#forward(segment, micro) : this.#backward(segment, micro);
-  }
-
-  async #forward(segment: number, index: number): Promise<boolean> {
-    const { compute, assignment, config, plan } = this.context;
-    const view = assignment.segments[segment];
-    const item = this.#item(index);
-    const { step, micro } = item;
-    const samples = view.takesSamples ? this.#samples!.take(index) : undefined;
-    const labels = view.endsModel ? this.#labels!.take(index) : undefined;
-    const isFirst = segment === 0;
-    const isStale = isFirst && !this.#isSync;
-    const { caps } = assignment;
-    if (isFirst) this.#fates.begin(index, isStale ? stalenessOf(index, caps, config.microBatches) : 0);
-    if (this.#fates.isSkipped(index, segment)) {
-      this.#junctions.skip('forward', segment, item);
-      return false;
-    }
-    const arrival = this.#junctions.take('forward', segment, item);
-    if (arrival && arrival.gaps.size > 0) this.#fates.notePartial(index);
-    if (this.#mustSkip(segment, item, arrival)) {
-      await this.#skipFrom(this.#drops(arrival) ? 0 : segment, index);
-      this.#junctions.sendNothing('forward', segment, item);
-      return false;
-    }
-    const input = samples ?? arrival?.data;
-    const { output } = await compute.forward({
-      segment: view.index,
-      micro,
-      step,
-      rows: assignment.block.rows,
-      training: true,
-      measure: micro === 0 && step % LIMITS.run.importanceEverySteps === 0,
-      ...(isStale && { age: ageOf(index, this.#step - plan.startStep, caps, config.microBatches) }),
-      ...(input && { input }),
-      ...(labels && { labels }),
-    });
-    if (output) this.#junctions.send('forward', segment, item, output);
-    return true;
-  }
-
-  /** True where a forward would be of no use, or wrong. */
-  #mustSkip(segment: number, item: Item, arrival: Arrival | null): boolean {
-    if (this.#junctions.isPassed(segment, item)) return true;
-    if (!arrival || arrival.gaps.size === 0) return false;
-    const { index } = this.context.assignment.segments[segment];
-    return arrival.isEmpty || this.#drops(arrival) || this.#wholeOnly.has(index);
-  }
-
-  /** True where a micro-batch is dropped because something of it is missing. */
-  #drops(arrival: Arrival | null): boolean {
-    return this.#patience?.rule === 'discard' && arrival !== null && arrival.gaps.size > 0;
-  }
-
-  /** Leaves segments from there on out of a micro-batch. */
-  async #skipFrom(segment: number, index: number): Promise<void> {
-    const { compute, assignment } = this.context;
-    this.#fates.skip(index, segment);
-    await compute.skip({ ...this.#item(index), segment: assignment.segments[segment].index });
-  }
-
-  async #backward(segment: number, index: number): Promise<boolean> {
-    const { compute, assignment } = this.context;
-    const view = assignment.segments[segment];
-    const item = this.#item(index);
-    if (this.#fates.isSkipped(index, segment)) {
-      this.#junctions.skip('backward', segment, item);
-      this.#endIfDone(index);
-      return false;
-    }
-    const arrival = this.#junctions.take('backward', segment, item);
-    if (arrival && arrival.gaps.size > 0) this.#fates.notePartial(index);
-    if (!arrival?.isEmpty || arrival.gaps.size === 0) this.#fates.noteReached(index);
-    // Where no gradient has come, not even by way of later segments, there is nothing to go back over.
-    if (this.#drops(arrival) || !this.#fates.isReached(index)) {
-      await this.#skipFrom(this.#drops(arrival) ? 0 : segment, index);
-      this.#junctions.sendNothing('backward', segment, item);
-      this.#endIfDone(index);
-      return false;
-    }
-    const { gradient } = await compute.backward({
-      segment: view.index,
-      ...item,
-      defer: view.defers,
-      ...(arrival && { gradient: arrival.data }),
-    });
-    if (gradient) this.#junctions.send('backward', segment, item, gradient);
-    this.#endIfDone(index);
-    return true;
-  }
-
-  async #weights(segment: number, first: number, count: number): Promise<boolean> {
-    const { compute, assignment } = this.context;
-    const indices = Array.from({ length: count }, (_, i) => first + i);
-    const items = indices
-      .filter((index) => !this.#fates.isSkipped(index, segment))
-      .map((index) => this.#item(index));
-    if (items.length > 0)
-      await compute.weights({
-        segment: assignment.segments[segment].index,
-        step: items[0].step,
-        micros: items.map(({ micro }) => micro),
-      });
-    for (const index of indices) this.#endIfDone(index);
-    return items.length > 0;
-  }
-
-  /** A micro-batch ends here with the last of its weight gradients. */
-  #endIfDone(index: number): void {
-    if (Math.min(...this.#counts.weights) > index) this.#fates.end(index);
   }
 
   async #finishStep(): Promise<void> {
@@ -378,14 +255,6 @@ export class BlockRunner {
     this.#patience?.beginStep();
     if (metrics && metrics.samples > 0 && assignment.block.head) this.context.onStep(step, metrics);
     if (this.#step >= plan.endStep) this.context.onDone(this.#step);
-  }
-
-  #item(index: number): Item {
-    const { plan, config } = this.context;
-    return {
-      step: plan.startStep + Math.floor(index / config.microBatches),
-      micro: index % config.microBatches,
-    };
   }
 
   #fail(error: Error): void {
