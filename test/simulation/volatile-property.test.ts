@@ -58,7 +58,8 @@ const faults: fc.Arbitrary<Faults> = fc
       ),
     ),
   })
-  .map(present);
+  // Bursts are of losses.
+  .map(({ burst, ...others }) => present(others.drop ? { ...others, burst } : others));
 
 const cases: fc.Arbitrary<Case> = fc.record({
   grid: fc.constantFrom(...GRIDS),
