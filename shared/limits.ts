@@ -185,6 +185,22 @@ export const LIMITS = {
     /** How much later a frame comes that is to come after those behind it. */
     reorderMs: 20,
   },
+  lab: {
+    /** What waits for a limited line longer than this is lost, as in the buffer of a router. */
+    queueMs: 200,
+    latencyMs: 2_000,
+    /** A line's delay is drawn anew after so long. */
+    jitterSliceMs: 100,
+    /** Addresses that stand for others at the relay: one for each end of each link that was ever tried. */
+    aliases: 4096,
+    /** Packets on their way through the relay. */
+    packetsHeld: 50_000,
+    /** A slowed processor gets its share in slices of so long. */
+    processorSliceUs: 20_000,
+    slow: 100,
+    /** How long a peer's link may be cut. */
+    cutSeconds: 3600,
+  },
   refusals: {
     /** Refused messages kept for the log, per peer; the counters go on. */
     kept: 100,

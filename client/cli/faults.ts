@@ -1,5 +1,6 @@
+import { shortestBurst } from '../../shared/bursts.ts';
 import { FlagError, readNumber, readWhole, type NumberRange } from '../../shared/flags.ts';
-import { FaultsSchema, leastBurst, type Faults, type LinkFaults } from '../../shared/schema/faults.ts';
+import { FaultsSchema, type Faults, type LinkFaults } from '../../shared/schema/faults.ts';
 import { readLinks, readPair, type LinkValues } from './lists.ts';
 import { rangeOf } from './ranges.ts';
 
@@ -104,7 +105,7 @@ function readOutage(text: string, link: string): NonNullable<LinkFaults['outage'
 function checkBurst({ drop = 0, burst: mean }: LinkFaults): void {
   if (mean === undefined) return;
   if (drop === 0) throw new FlagError(`--burst says how many frames are lost in a row: give --drop, too.`);
-  const least = leastBurst(drop);
+  const least = shortestBurst(drop);
   if (mean < least) {
     throw new FlagError(
       `--burst ${mean} is too short where ${drop} of all frames are lost: give at least ${Math.ceil(100 * least) / 100}.`,

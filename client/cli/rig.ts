@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import type { BrowserContext } from 'playwright-core';
 import { newRoomCode, newRoomSecret } from '../../shared/ids.ts';
 import { roomLink } from '../../shared/room-link.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
@@ -35,6 +36,12 @@ export interface RigOptions {
   host?: string;
   /** A page that is built already; by default it is built anew. */
   pageDir?: string;
+  /** The program that starts the browser of a peer, given the Chromium that was found: that itself by default. */
+  starterOf?: (peer: number, chromium: string) => string;
+  /** Readies a place in a browser for a peer. */
+  prepare?: (context: BrowserContext, peer: number) => Promise<void>;
+  /** The peer whose page is followed at first. */
+  follow?: number;
   /** Hears what opening is busy with. */
   onStage?: (message: string) => void;
 }
@@ -60,9 +67,11 @@ export class SwarmRig {
   readonly browsers: PeerBrowser[] = [];
   readonly #belongings = new Belongings();
   #server: RunningServer | null = null;
-  #followed = 0;
+  #followed: number;
 
-  constructor(private readonly options: RigOptions) {}
+  constructor(private readonly options: RigOptions) {
+    this.#followed = (options.follow ?? 1) - 1;
+  }
 
   /** Opens a room and waits until everybody has joined. */
   static async open(options: RigOptions): Promise<SwarmRig> {
@@ -93,13 +102,13 @@ export class SwarmRig {
 
   /** Starts everything and waits until all peers have joined. After a failure, `close()`. */
   async open(): Promise<void> {
-    const { peers, browser, isolate = false, onStage = () => undefined } = this.options;
+    const { peers, browser, isolate = false, starterOf, onStage = () => undefined } = this.options;
     const path = await findOrInstallChromium(browser ?? undefined);
     await this.#serve();
     onStage(isolate ? `Starting ${peers} browsers` : 'Starting the browser');
     const launches = Array.from({ length: isolate ? peers : 1 }, (_, i) => i);
     await inParallel(launches, JOIN_AT_ONCE, async (i) => {
-      const launched = PeerBrowser.launch(path);
+      const launched = PeerBrowser.launch(starterOf?.(i + 1, path) ?? path);
       this.browsers[i] = await this.#belongings.hold(launched, (started) => started.close());
     });
     onStage(peers === 1 ? 'The peer joins' : 'The peers join');
@@ -202,6 +211,7 @@ export class SwarmRig {
   async #join(number: number): Promise<void> {
     const browser = this.browsers[this.options.isolate ? number - 1 : 0];
     const context = await browser.newContext();
+    await this.options.prepare?.(context, number);
     const peer = new PeerPage(`peer ${number}`, await context.newPage(), browser);
     this.peers[number - 1] = peer;
     await peer.join(this.#urlOf(number), JOIN_MS);

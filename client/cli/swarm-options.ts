@@ -56,7 +56,7 @@ export interface SwarmOptions {
 
 export type ParsedSwarmOptions = { ok: true; options: SwarmOptions } | { ok: false; message: string };
 
-const FLAGS = {
+export const SWARM_FLAGS = {
   peers: { example: '--peers 4' },
   task: { example: '--task fashion' },
   model: { example: '--model cnn' },
@@ -89,7 +89,7 @@ const FLAGS = {
   timeout: { example: '--timeout 600' },
   help: { example: '--help', isSwitch: true, short: 'h' },
 } satisfies Record<string, FlagSpec>;
-type Flag = keyof typeof FLAGS;
+export type SwarmFlag = keyof typeof SWARM_FLAGS;
 
 const DAY_SECONDS = 86_400;
 const MEMORY_MB = { min: 0, max: 1e9, aboveMin: true };
@@ -101,23 +101,24 @@ const defaults = runConfig();
 /** Reads the command line; what is wrong with it is one line that names the flag and the remedy. */
 export function parseSwarmOptions(args: readonly string[]): ParsedSwarmOptions {
   try {
-    const given = readFlags<Flag>(args, FLAGS);
-    return { ok: true, options: optionsOf(given) };
+    const given = readFlags<SwarmFlag>(args, SWARM_FLAGS);
+    return { ok: true, options: swarmOptions(given) };
   } catch (error) {
     if (!(error instanceof FlagError)) throw error;
     return { ok: false, message: `${error.message} All flags: npm run swarm -- --help` };
   }
 }
 
-function optionsOf(given: GivenFlags<Flag>): SwarmOptions {
+/** What flags ask for. Throws a FlagError. */
+export function swarmOptions(given: GivenFlags<SwarmFlag>): SwarmOptions {
   const help = given.has('help');
-  const textOf = (flag: Flag) => (given.get(flag) as string | undefined) ?? null;
-  const read = <T>(flag: Flag, reader: (text: string) => T): T | null => {
+  const textOf = (flag: SwarmFlag) => (given.get(flag) as string | undefined) ?? null;
+  const read = <T>(flag: SwarmFlag, reader: (text: string) => T): T | null => {
     const text = textOf(flag);
     return text === null ? null : reader(text);
   };
-  const whole = (flag: Flag, range: { min: number; max: number }) =>
-    read(flag, (text) => readWhole(flag, text, range, FLAGS[flag].example));
+  const whole = (flag: SwarmFlag, range: { min: number; max: number }) =>
+    read(flag, (text) => readWhole(flag, text, range, SWARM_FLAGS[flag].example));
 
   const peers = whole('peers', { min: 1, max: LIMITS.room.peers }) ?? DEFAULT_PEERS;
   const { config, weights } = configOf(given, whole, peers);
@@ -158,12 +159,12 @@ function optionsOf(given: GivenFlags<Flag>): SwarmOptions {
 }
 
 function configOf(
-  given: GivenFlags<Flag>,
-  whole: (flag: Flag, range: { min: number; max: number }) => number | null,
+  given: GivenFlags<SwarmFlag>,
+  whole: (flag: SwarmFlag, range: { min: number; max: number }) => number | null,
   peers: number,
 ): Pick<SwarmOptions, 'config' | 'weights'> {
-  const textOf = (flag: Flag) => given.get(flag) as string | undefined;
-  const choice = <T extends string>(flag: Flag, choices: readonly T[]) => {
+  const textOf = (flag: SwarmFlag) => given.get(flag) as string | undefined;
+  const choice = <T extends string>(flag: SwarmFlag, choices: readonly T[]) => {
     const text = textOf(flag);
     return text === undefined ? null : readChoice(flag, text, choices);
   };
@@ -189,7 +190,7 @@ function configOf(
     learningRate:
       rate === undefined
         ? null
-        : readNumber('learning-rate', rate, rateRange, FLAGS['learning-rate'].example),
+        : readNumber('learning-rate', rate, rateRange, SWARM_FLAGS['learning-rate'].example),
   };
   const faults = readFaults((flag) => textOf(flag) ?? null, peers, numbers.steps ?? defaults.steps);
   const text = textOf('model');
@@ -226,7 +227,7 @@ function present<T extends object>(choices: T): { [K in keyof T]?: NonNullable<T
 }
 
 /** What `make` throws, with the flag before it. */
-function flagged<T>(flag: Flag, separator: string, make: () => T): T {
+function flagged<T>(flag: SwarmFlag, separator: string, make: () => T): T {
   try {
     return make();
   } catch (error) {

@@ -26,10 +26,12 @@ export interface SwarmRunPorts {
   whenReady: () => Promise<void>;
   /** When all has to be done, on the clock of Date. */
   deadline: number;
+  /** Hears every look at the room. */
+  onSnapshot?: (snapshot: RoomSnapshot) => Promise<void>;
 }
 
-/** One run from an opened room to the files that were asked for. Rejects with one line for people. */
-export async function runSwarm(options: SwarmOptions, ports: SwarmRunPorts): Promise<void> {
+/** One run from an opened room to the files that were asked for; gives its report. Rejects with one line for people. */
+export async function runSwarm(options: SwarmOptions, ports: SwarmRunPorts): Promise<Report> {
   const { config, report: reportFile, trace: traceFile, save, watch } = options;
   const { rig, terminal, whenReady } = ports;
   let { deadline } = ports;
@@ -58,9 +60,10 @@ export async function runSwarm(options: SwarmOptions, ports: SwarmRunPorts): Pro
     timeoutMs: deadline - Date.now(),
     // Emulated devices may take that long for a step (backward takes twice the time of forward) or for being measured.
     stallMs: STALL_MS + 6 * slowestMs * config.microBatches,
-    onSnapshot: (snapshot) => {
+    onSnapshot: async (snapshot) => {
       narrator.tell(snapshot);
-      return replans.look(snapshot.run);
+      await replans.look(snapshot.run);
+      await ports.onSnapshot?.(snapshot);
     },
   });
   terminal.clear();
@@ -83,6 +86,7 @@ export async function runSwarm(options: SwarmOptions, ports: SwarmRunPorts): Pro
     await writing(save, () => writeModelFiles(save, model, config));
     terminal.line(`Model: ${save}/model.json`);
   }
+  return report;
 }
 
 /** Tells what happens as it happens: every plan, every event once, and a line of progress. */

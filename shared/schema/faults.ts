@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { shortestBurst } from '../bursts.ts';
 import { LIMITS } from '../limits.ts';
 import { name, real, whole } from './common.ts';
 
@@ -7,11 +8,8 @@ const peerName = name(LIMITS.room.nameChars);
 const between = v.tuple([peerName, peerName]);
 const seconds = v.pipe(real(0, 86_400), v.gtValue(0));
 
-/** Losses in a row on average cannot be fewer than chance alone makes them. */
-export const leastBurst = (drop: number): number => (drop === 1 ? 1 : Math.max(1, drop / (1 - drop)));
-
 const burstFits = (drop = 0, burst?: number): boolean =>
-  burst === undefined || (drop > 0 && burst >= leastBurst(drop));
+  burst === undefined || (drop > 0 && burst >= shortestBurst(drop));
 const BURST_COMPLAINT =
   'A burst says how many frames are lost in a row: that takes losses, and no fewer than chance makes of them.';
 

@@ -1,3 +1,4 @@
+import { isLostNext } from '../../../shared/bursts.ts';
 import { hashText, randomUniform } from '../../../shared/counter-random.ts';
 import type { PartHead } from '../../../shared/frames.ts';
 import type { LinkFaults } from '../../../shared/schema/faults.ts';
@@ -41,13 +42,12 @@ export class FaultLink {
     return randomUniform(this.seed ^ this.#direction, what, step, micro);
   }
 
-  /** Losses by themselves follow from the frame, so that every rule loses the same ones; bursts are the two states of Gilbert and Elliott. */
+  /** Losses by themselves follow from the frame, so that every rule loses the same ones; those in bursts from how many came before. */
   #isDropped(key: FrameKey): boolean {
     const { drop = 0, burst } = this.faults;
     if (drop === 0 || drop === 1 || burst === undefined) return this.uniform('drop', key) < drop;
     const turn = randomUniform(this.seed ^ this.#direction, hashText('burst'), this.#frames);
-    const begins = Math.min(1, drop / (burst * (1 - drop)));
-    this.#isBad = this.#isBad ? turn >= 1 / burst : turn < begins;
+    this.#isBad = isLostNext(this.#isBad, turn, drop, burst);
     return this.#isBad;
   }
 
