@@ -52,6 +52,8 @@ export const LIMITS = {
     rebuildPatienceMs: 4_000,
     /** Pause between attempts once `rebuildAttempts` have failed. */
     rebuildSlowMs: 30_000,
+    /** How often a link looks whether packets come. */
+    packetWatchMs: 400,
     /** ICE calls many short gaps `disconnected`; past this the link is rebuilt. */
     disconnectedMs: 6_000,
     /** ICE candidates taken from the other side in one attempt. */
@@ -70,6 +72,8 @@ export const LIMITS = {
     heartbeatMs: 400,
     /** Silence after which a peer counts as gone: under the 3 s that a room may take to notice. */
     silenceMs: 2_000,
+    /** The same for a peer whose packets come all the time: on a link that loses many, messages wait for those before them. */
+    silenceLossyMs: 10_000,
     /** How long a pause waits for a silent peer to be heard again before its block is given away. */
     returnMs: 3_000,
     /** A timer this late means that this device slept or was starved: it judges nobody by that silence. */

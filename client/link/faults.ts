@@ -57,6 +57,10 @@ export class DelayedTransport implements Transport {
     return this.#inner.whenWritable(peer);
   }
 
+  heardAtMs(peer: PeerId): number {
+    return this.#inner.heardAtMs?.(peer) ?? -Infinity;
+  }
+
   stats(): TransportStats {
     return this.#inner.stats();
   }

@@ -15,6 +15,7 @@ export interface LinkLimits {
   controlMessageBytes: number;
   connectTimeoutMs: number;
   disconnectedMs: number;
+  packetWatchMs: number;
   candidates: number;
 }
 
@@ -43,6 +44,8 @@ export interface Link {
   readonly open: boolean;
   /** Bytes accepted by `send` that the channels have not taken yet. */
   readonly queuedBytes: number;
+  /** When anything last came, be it no more than an acknowledgement; -Infinity where that is not known. */
+  readonly heardAtMs: number;
   signal(signal: Signal): void;
   /** False where the link is not open, the message too large or its queue full: then nothing was queued. */
   send(channel: Channel, bytes: Uint8Array): boolean;

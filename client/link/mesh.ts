@@ -82,6 +82,10 @@ export class Mesh implements Transport {
     return this.#pairs.get(peer)?.link?.whenWritable() ?? Promise.resolve(false);
   }
 
+  heardAtMs(peer: PeerId): number {
+    return this.#pairs.get(peer)?.link?.heardAtMs ?? -Infinity;
+  }
+
   stats(): TransportStats {
     return [...this.#pairs.values()].reduce((sum, pair) => addStats(sum, pair.stats), this.#forgotten);
   }

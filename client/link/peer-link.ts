@@ -6,6 +6,7 @@ import type { Link, LinkOptions, Signal } from './link.ts';
 import { later, type Later } from './later.ts';
 import { failReason, startReason, timeoutReason } from './link-reasons.ts';
 import { OutQueue, type Sink } from './out-queue.ts';
+import { PacketWatch } from './packet-watch.ts';
 
 /** Both sides create the data channel with this stream id; browsers number theirs from 0 up. */
 const DATA_CHANNEL_ID = 100;
@@ -36,6 +37,7 @@ export class PeerLink implements Link {
   #cancelTimeout: Cancel | null = null;
   #cancelDisconnected: Cancel | null = null;
   #writable: Later<boolean> | null = null;
+  #packets: PacketWatch | null = null;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -62,6 +64,10 @@ export class PeerLink implements Link {
 
   get queuedBytes(): number {
     return this.#control.bytes + this.#data.bytes;
+  }
+
+  get heardAtMs(): number {
+    return this.#packets?.heardAtMs ?? -Infinity;
   }
 
   signal(signal: Signal): void {
@@ -93,6 +99,7 @@ export class PeerLink implements Link {
     this.#open = false;
     this.#cancelTimeout?.();
     this.#cancelDisconnected?.();
+    this.#packets?.stop();
     this.#control.clear();
     this.#data.clear();
     this.#pending = [];
@@ -137,6 +144,8 @@ export class PeerLink implements Link {
     channel.addEventListener('close', () => this.#fail('the other side closed the link'));
     this.#watch(channel, this.#options.limits.frameBytes);
     this.#dataChannel = channel;
+    const { clock, limits } = this.#options;
+    this.#packets = new PacketWatch(connection, clock, limits.packetWatchMs);
   }
 
   /** Nobody calls at an amount that was low already: where it is low, the largest message must fit. */

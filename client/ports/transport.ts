@@ -32,6 +32,8 @@ export interface Transport {
   send(to: PeerId, channel: Channel, bytes: Uint8Array): boolean;
   /** Resolves `true` when the data queue to `peer` is short again, `false` when the link is gone. */
   whenWritable(peer: PeerId): Promise<boolean>;
+  /** When anything last came from a peer, be it no more than an acknowledgement; left out, or -Infinity: that is not known. */
+  heardAtMs?(peer: PeerId): number;
   stats(): TransportStats;
   close(): void;
 }

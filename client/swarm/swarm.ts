@@ -110,6 +110,7 @@ export class Swarm {
       (to, message) => this.#send(to, message),
       () => this.#election.term,
       (peer) => this.#introduced.has(peer),
+      (peer) => transport.heardAtMs(peer),
       {
         onAlive: (peer) => this.#onAlive(peer),
         onGone: (peer, reason) => this.#onGone(peer, reason),

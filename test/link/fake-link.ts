@@ -8,6 +8,7 @@ export class FakeLink implements Link {
   open = false;
   closed = false;
   queuedBytes = 0;
+  readonly heardAtMs = -Infinity;
   readonly options: LinkOptions;
   readonly key: string;
   /** The offer that this side answered. */

@@ -70,6 +70,10 @@ export class FaultyTransport implements Transport {
     return this.inner.whenWritable(peer);
   }
 
+  heardAtMs(peer: PeerId): number {
+    return this.inner.heardAtMs?.(peer) ?? -Infinity;
+  }
+
   stats(): TransportStats {
     return this.inner.stats();
   }

@@ -42,6 +42,8 @@ export class Liveness {
     private readonly term: () => Term | null,
     /** It said hello over the link that it speaks on. */
     private readonly isIntroduced: (peer: PeerId) => boolean,
+    /** When its link last showed that anything comes, be it no message. */
+    private readonly packetAtMs: (peer: PeerId) => number,
     private readonly events: LivenessEvents,
   ) {
     this.#lastBeatMs = clock.now();
@@ -105,11 +107,17 @@ export class Liveness {
     this.#lastBeatMs = now;
     for (const [peer, heard] of this.#heard) {
       if (slept) heard.atMs = now;
-      else if (now - heard.atMs > LIMITS.liveness.silenceMs) this.#remove(peer, 'silent');
+      else if (this.#isSilent(peer, now - heard.atMs, now)) this.#remove(peer, 'silent');
     }
     this.#sendHeartbeats(now);
     this.#cancel = this.clock.after(LIMITS.liveness.heartbeatMs, () => this.#beat());
     this.events.onBeat();
+  }
+
+  #isSilent(peer: PeerId, silentMs: number, now: number): boolean {
+    const { silenceMs, silenceLossyMs } = LIMITS.liveness;
+    if (silentMs <= silenceMs) return false;
+    return silentMs > silenceLossyMs || now - this.packetAtMs(peer) > silenceMs;
   }
 
   #sendHeartbeats(now: number): void {

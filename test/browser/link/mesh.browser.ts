@@ -189,6 +189,18 @@ describe('mesh', () => {
     assert.equal(b.received.length, earlyMessages);
     assert.isTrue(b.got('control').every((bytes, i) => same(bytes, pattern(20, i))));
   });
+
+  it('knows that packets come where no message does', async () => {
+    const [, a, b] = lab.room('ab', { limits: { packetWatchMs: 20 } });
+    await lab.join(a, b);
+    const sinceMs = a.clock.now();
+    await until('acknowledgements', () => {
+      a.mesh.send(b.id, 'control', pattern(10, 1));
+      return a.mesh.heardAtMs(b.id) > sinceMs;
+    });
+    assert.deepEqual(a.got('control'), []);
+    assert.equal(a.mesh.heardAtMs('pzzzzzzzzz'), -Infinity);
+  });
 });
 
 /** The largest amount that waited in any channel of any tab right after a `send`. */

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ClockOffsets } from '../../client/swarm/membership/clock-offsets.ts';
+import { LinkTable } from '../../client/swarm/membership/link-table.ts';
+import { Liveness } from '../../client/swarm/membership/liveness.ts';
+import { LIMITS } from '../../shared/limits.ts';
+import { VirtualTime } from '../simulation/virtual-clock.ts';
+
+const PEER = 'pbbbbbbbbb';
+const { heartbeatMs, silenceMs, silenceLossyMs } = LIMITS.liveness;
+
+/** When a peer that says no more is judged gone, where packets come from it until `packetsUntilMs`. */
+async function goneAfterMs(packetsUntilMs: number): Promise<number> {
+  const time = new VirtualTime();
+  let goneAtMs = Infinity;
+  const clock = time.clockFor(
+    () => true,
+    () => 0,
+  );
+  const liveness = new Liveness(
+    clock,
+    new LinkTable('paaaaaaaaa'),
+    new ClockOffsets(),
+    () => [PEER],
+    () => undefined,
+    () => null,
+    () => true,
+    () => Math.min(clock.now(), packetsUntilMs),
+    {
+      onAlive: () => undefined,
+      onGone: () => (goneAtMs = clock.now()),
+      onBeat: () => undefined,
+    },
+  );
+  liveness.greet(PEER);
+  await time.runUntil(() => goneAtMs < Infinity, 60_000);
+  liveness.close();
+  return goneAtMs;
+}
+
+describe('a peer that says no more', () => {
+  const within = (ms: number, least: number) => ms > least && ms <= least + heartbeatMs;
+
+  it('is gone soon where its link is silent, too', async () => {
+    assert.ok(within(await goneAfterMs(-Infinity), silenceMs));
+  });
+
+  it('is given longer while its packets come', async () => {
+    assert.ok(within(await goneAfterMs(Infinity), silenceLossyMs));
+  });
+
+  it('is gone soon after the last packet', async () => {
+    assert.ok(within(await goneAfterMs(3000), 3000 + silenceMs));
+  });
+});
