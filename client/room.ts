@@ -2,6 +2,7 @@ import { newPeerId, newRoomSecret } from '../shared/ids.ts';
 import { LIMITS } from '../shared/limits.ts';
 import type { Report } from '../shared/schema/report.ts';
 import type { RunConfig } from '../shared/schema/config.ts';
+import type { PeerReport } from '../shared/schema/control.ts';
 import type { Span } from '../shared/schema/timeline.ts';
 import { assembleModel, type ModelArtifacts } from './engine/assemble.ts';
 import { openCompute } from './engine/open-compute.ts';
@@ -30,6 +31,8 @@ export interface JoinOptions {
   emulatedMs?: number;
   /** Tensor bytes that this device may hold; the plan gives it no more. */
   memoryBytes?: number;
+  /** Computes on the processor even where there is WebGL: small blocks of many peers on one machine take less of it so. */
+  onCpu?: boolean;
   /** For experiments: milliseconds by which messages of the peer with that name come later. */
   delayMs?: (name: string) => number;
   iceServers?: RTCIceServer[];
@@ -77,6 +80,7 @@ export class Room {
     const compute = await openCompute({
       emulatedMs: options.emulatedMs ?? null,
       memoryBytes: options.memoryBytes ?? null,
+      ...(options.onCpu && { force: 'cpu' as const }),
       workerUrl: options.workerUrl,
     });
     const server = options.server ?? globalThis.location.origin;
@@ -163,6 +167,16 @@ export class Room {
   /** What this peer did lately. */
   spans(): readonly Span[] {
     return this.#swarm.spans();
+  }
+
+  /** Parts that this peer sent and used under the plan so far. */
+  get traffic(): PeerReport['traffic'] {
+    return this.#swarm.traffic;
+  }
+
+  /** The weights of this peer's block as they are now, while training goes on. */
+  weights(): Promise<LayerState[]> {
+    return this.#swarm.weights();
   }
 
   /** Tensors on this device. */

@@ -36,7 +36,7 @@ export interface PartHead {
   count: number;
   /** How the payload has them. */
   format: WireFormat;
-  /** How often they were asked for again; left out: never. */
+  /** How often they went before: as copies, or on request; left out: never. */
   attempt?: number;
 }
 

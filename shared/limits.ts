@@ -155,9 +155,18 @@ export const LIMITS = {
     framesAsked: 512,
     /** Requests for one part under `repair`. */
     repairs: 3,
-    /** Until the next request, before enough was measured, and at most. */
+    /** Until the next request, before enough was measured, and at most, where a run does not say. */
     resendFirstMs: 250,
     resendMaxMs: 500,
+    /** What a run may ask for as the most. */
+    resendLeastMs: 10,
+    resendMostMs: 10_000,
+    /** Loss on a link from which parts are sent several times under `deadline`, and how often by their size. */
+    lossWorthCopies: 0.02,
+    smallPartBytes: 2 * 1024,
+    smallPartCopies: 4,
+    mediumPartBytes: 64 * 1024,
+    mediumPartCopies: 2,
     /** Parts that wait for one link; further ones are not sent, where parts may be lost. */
     partsWaiting: 16,
     /** Spans of a timeline kept, the latest: about 100 bytes each. */

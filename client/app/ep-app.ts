@@ -78,13 +78,14 @@ export class EpApp extends LitElement {
   #go({ code, secret }: Pick<Visit, 'code' | 'secret'>, name: string): void {
     rememberName(name);
     this.name = name;
-    const visit = { code, secret, name, emulatedMs: null, memoryBytes: null, delay: null, auto: false };
+    const plain = { emulatedMs: null, memoryBytes: null, delay: null, onCpu: false, auto: false };
+    const visit = { code, secret, name, ...plain };
     history.pushState(null, '', secret === null ? `/r/${code}` : roomPath(code, secret));
     void this.#join(visit);
   }
 
   async #join(visit: Visit): Promise<void> {
-    const { code, emulatedMs, memoryBytes, delay } = visit;
+    const { code, emulatedMs, memoryBytes, delay, onCpu } = visit;
     this.visit = visit;
     this.problem = null;
     this.stage = 'Starting';
@@ -93,6 +94,7 @@ export class EpApp extends LitElement {
         code,
         name: this.name,
         workerUrl: WORKER_URL,
+        onCpu,
         onStage: (stage) => (this.stage = stage),
         ...(emulatedMs !== null && { emulatedMs }),
         ...(memoryBytes !== null && { memoryBytes }),

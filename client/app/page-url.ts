@@ -16,6 +16,8 @@ export interface Visit {
   /** What the tensors of this device may take. */
   memoryBytes: number | null;
   delay: Delay | null;
+  /** Computes on the processor, whatever else there is. */
+  onCpu: boolean;
   /** Joins without asking. */
   auto: boolean;
 }
@@ -26,7 +28,7 @@ export type PageUrl = { visit: Visit | null; problem: null } | { visit: null; pr
 const MAX_MS = 600_000;
 const MAX_MEMORY_BYTES = 1e15;
 
-/** Reads the page's own address, such as `/r/CODE?name=peer%201&device-ms=200&memory-mb=64&delay=peer%202:80&auto=1#SECRET`. */
+/** Reads the page's own address, such as `/r/CODE?name=peer%201&device-ms=200&memory-mb=64&delay=peer%202:80&compute=cpu&auto=1#SECRET`. */
 export function readPageUrl(href: string): PageUrl {
   const url = new URL(href, 'http://room.invalid');
   if (!url.pathname.startsWith('/r/')) return { visit: null, problem: null };
@@ -39,6 +41,7 @@ export function readPageUrl(href: string): PageUrl {
         emulatedMs: readEmulatedMs(searchParams.get('device-ms')),
         memoryBytes: readMemoryBytes(searchParams.get('memory-mb')),
         delay: readDelay(searchParams.get('delay')),
+        onCpu: readOnCpu(searchParams.get('compute')),
         auto: readAuto(searchParams.get('auto')),
       },
       problem: null,
@@ -124,6 +127,14 @@ function readDelay(text: string | null): Delay | null {
     byName.set(name, ms);
   }
   return byName;
+}
+
+function readOnCpu(text: string | null): boolean {
+  if (text === null) return false;
+  if (text === 'cpu') return true;
+  throw new Error(
+    `The address says compute=${text}: use compute=cpu, or leave it out for the best there is.`,
+  );
 }
 
 function readAuto(text: string | null): boolean {

@@ -1,10 +1,10 @@
-import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { Report } from '../../shared/schema/report.ts';
 import { BuildError } from '../../signaling/build.ts';
 import { StartError } from '../../signaling/server.ts';
 import { Belongings } from './belongings.ts';
 import { BrowserError } from './chromium.ts';
+import { closeOnSignal } from './interruption.ts';
 import { LabError } from './lab/lab-error.ts';
 import { PeerPageError } from './peer-page.ts';
 import { RigError } from './rig-error.ts';
@@ -16,8 +16,6 @@ import { TimeoutError, within } from './wait.ts';
 
 /** Failures whose message is meant for people; anything else is a defect and keeps its stack. */
 const EXPLAINED = [BrowserError, BuildError, LabError, PeerPageError, RigError, StartError, TimeoutError];
-
-const ECHO_MS = 500;
 
 /** What a command adds to a plain run. */
 export interface Setting {
@@ -38,7 +36,7 @@ export async function runCommand(
 ): Promise<number> {
   const terminal = new Terminal(process.stdout);
   const belongings = new Belongings();
-  const interruption = closeOnSignal(belongings, terminal);
+  const interruption = closeOnSignal(() => belongings.close(), terminal);
   const { timeoutSeconds } = options;
   const deadline = Date.now() + timeoutSeconds * 1000;
   try {
@@ -80,36 +78,6 @@ const rigOptions = (options: SwarmOptions, terminal: Terminal): RigOptions => ({
   host: options.watch ? '0.0.0.0' : '127.0.0.1',
   onStage: (stage) => terminal.status(stage),
 });
-
-/** Ctrl+C closes everything in order; a second one does not wait. `signal` is aborted with the exit code. */
-function closeOnSignal(
-  belongings: Belongings,
-  terminal: Terminal,
-): { signal: AbortSignal; forget: () => void } {
-  const abort = new AbortController();
-  let askedAt = 0;
-  const close = (name: NodeJS.Signals) => {
-    const code = 128 + constants.signals[name];
-    if (abort.signal.aborted) {
-      // npm and tsx pass a signal on that this process has from the terminal already.
-      if (Date.now() - askedAt > ECHO_MS) process.exit(code);
-      return;
-    }
-    askedAt = Date.now();
-    terminal.clear();
-    terminal.line('Stopping the browsers and the server.');
-    abort.abort(code);
-    void belongings.close();
-  };
-  const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const name of names) process.on(name, close);
-  return {
-    signal: abort.signal,
-    forget: () => {
-      for (const name of names) process.off(name, close);
-    },
-  };
-}
 
 /** Without somebody at a terminal there is nobody to wait for. */
 async function whenEnterIsPressed(terminal: Terminal, interruption: AbortSignal): Promise<void> {

@@ -1,5 +1,6 @@
 import type { JSHandle, Page } from 'playwright-core';
 import type { RunConfig } from '../../shared/schema/config.ts';
+import type { PeerReport } from '../../shared/schema/control.ts';
 import type { Report } from '../../shared/schema/report.ts';
 import type { Span } from '../../shared/schema/timeline.ts';
 import type { Automation } from '../app/main.ts';
@@ -125,6 +126,52 @@ export class PeerPage {
     return this.#ask(() => this.page.evaluate(() => window.edgepipe!.room!.report()), 60_000);
   }
 
+  /** The weights of this peer's block as they are now, while training goes on. */
+  async weights(): Promise<LayerState[]> {
+    const held = await this.#ask(() => this.page.evaluateHandle(() => window.edgepipe!.room!.weights()));
+    try {
+      const outline = await held.evaluate((states) =>
+        states.map(({ parameters, ...state }) => ({
+          ...state,
+          parameters: parameters.map(({ data, ...about }) => ({ ...about, bytes: data.byteLength })),
+        })),
+      );
+      const layers: LayerState[] = [];
+      for (const [i, { parameters, ...state }] of outline.entries()) {
+        const read: LayerState['parameters'] = [];
+        for (const [j, { bytes, ...about }] of parameters.entries()) {
+          const data = await inSlices(bytes, (from, to) =>
+            held.evaluate(
+              (states, [layer, array, start, end]) => {
+                const { buffer, byteOffset } = states[layer].parameters[array].data;
+                const slice = new Uint8Array(buffer, byteOffset + start, end - start);
+                let text = '';
+                for (const byte of slice) text += String.fromCharCode(byte);
+                return btoa(text);
+              },
+              [i, j, from, to] as const,
+            ),
+          );
+          read.push({ ...about, data: new Float32Array(data.buffer) });
+        }
+        layers.push({ ...state, parameters: read });
+      }
+      return layers;
+    } finally {
+      await held.dispose().catch(() => undefined);
+    }
+  }
+
+  /** Parts that this peer sent and used under the plan so far. */
+  traffic(): Promise<PeerReport['traffic']> {
+    return this.#ask(() => this.page.evaluate(() => window.edgepipe!.room!.traffic));
+  }
+
+  /** Takes what people look at out of the page: where many pages share a processor, drawing costs more than training. */
+  hide(): Promise<void> {
+    return this.#ask(() => this.page.evaluate(() => document.querySelector('ep-app')?.remove()));
+  }
+
   /** The whole trained model, collected by this peer. */
   async saveModel(timeoutMs = 300_000): Promise<ModelArtifacts> {
     const held = await this.#ask(
@@ -137,19 +184,16 @@ export class PeerPage {
         weightSpecs,
         size: weightData.byteLength,
       }));
-      const weights = new Uint8Array(about.size);
-      // In slices: one message of automation cannot carry a large model.
-      for (let start = 0; start < about.size; start += SLICE_BYTES) {
-        const encoded = await held.evaluate(
+      const weights = await inSlices(about.size, (start, end) =>
+        held.evaluate(
           ({ weightData }, [from, to]) => {
             let text = '';
             for (const byte of new Uint8Array(weightData.slice(from, to))) text += String.fromCharCode(byte);
             return btoa(text);
           },
-          [start, start + SLICE_BYTES] as const,
-        );
-        weights.set(Buffer.from(encoded, 'base64'), start);
-      }
+          [start, end] as const,
+        ),
+      );
       const { modelTopology, weightSpecs } = about;
       return { modelTopology, weightSpecs, weightData: weights.buffer };
     } finally {
@@ -224,6 +268,19 @@ export class PeerPage {
     this.complaints.push(text.replaceAll(/\s+/g, ' ').slice(0, 300));
     if (this.complaints.length > COMPLAINTS_KEPT) this.complaints.shift();
   }
+}
+
+/** Bytes of the page. In slices: one message of automation cannot carry a large model. */
+async function inSlices(
+  size: number,
+  read: (from: number, to: number) => Promise<string>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(size);
+  for (let start = 0; start < size; start += SLICE_BYTES) {
+    const encoded = await read(start, Math.min(size, start + SLICE_BYTES));
+    bytes.set(Buffer.from(encoded, 'base64'), start);
+  }
+  return bytes;
 }
 
 /** Runs in the page. */

@@ -3,7 +3,7 @@ import type { BrowserContext } from 'playwright-core';
 import { newRoomCode, newRoomSecret } from '../../shared/ids.ts';
 import { roomLink } from '../../shared/room-link.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
-import type { Phase } from '../../shared/schema/control.ts';
+import type { PeerReport, Phase } from '../../shared/schema/control.ts';
 import type { Report } from '../../shared/schema/report.ts';
 import { startServer, type RunningServer } from '../../signaling/server.ts';
 import type { ModelArtifacts } from '../engine/assemble.ts';
@@ -30,6 +30,10 @@ export interface RigOptions {
   /** What the tensors of each peer may take. */
   memoryBytes?: readonly number[] | null;
   delays?: readonly LinkDelay[];
+  /** Pages show nothing. */
+  isHidden?: boolean;
+  /** Pages compute on the processor, not by WebGL. */
+  onCpu?: boolean;
   /** 0, the default: any free one. */
   port?: number;
   /** Loopback by default. */
@@ -181,6 +185,21 @@ export class SwarmRig {
     return snapshot;
   }
 
+  /** Ends training at the step it has reached; the model is tested as it is. */
+  stop(): Promise<void> {
+    return this.#first((peer) => peer.stop());
+  }
+
+  /** The weights of all blocks as they are now, while training goes on; neighbours may be a step apart. */
+  async weights(): Promise<LayerState[]> {
+    return (await Promise.all(this.alive.map((peer) => peer.weights()))).flat();
+  }
+
+  /** Parts that peers sent and used under the plan so far; stopping makes another plan, which counts anew. */
+  async traffic(): Promise<PeerReport['traffic']> {
+    return (await Promise.all(this.alive.map((peer) => peer.traffic()))).flat();
+  }
+
   /** The report of the finished run. */
   report(): Promise<Report> {
     return this.#first((peer) => peer.report());
@@ -215,13 +234,15 @@ export class SwarmRig {
     const peer = new PeerPage(`peer ${number}`, await context.newPage(), browser);
     this.peers[number - 1] = peer;
     await peer.join(this.#urlOf(number), JOIN_MS);
+    if (this.options.isHidden) await peer.hide();
   }
 
   #urlOf(number: number): string {
-    const { deviceMs, memoryBytes, delays = [] } = this.options;
+    const { deviceMs, memoryBytes, delays = [], onCpu = false } = this.options;
     const url = new URL(this.link());
     url.searchParams.set('name', `peer ${number}`);
     if (deviceMs) url.searchParams.set('device-ms', String(deviceMs[number - 1]));
+    if (onCpu) url.searchParams.set('compute', 'cpu');
     if (memoryBytes) url.searchParams.set('memory-mb', String(memoryBytes[number - 1] / 1e6));
     const late = delays
       .filter(({ a, b }) => a === number || b === number)

@@ -79,7 +79,9 @@ export class BlockRunner {
     // A neighbour can be ahead: it has passed this block's last gradient and begun anew.
     const ahead = this.#isSync ? 1 : stepsAhead(caps, microBatches);
     const capMs = Math.max(LIMITS.pipeline.waitPerStepMs, plan.predicted.stepMs);
-    this.#patience = config.rule ? new Patience(config.rule, inFlightMost, capMs, () => clock.now()) : null;
+    this.#patience = config.rule
+      ? new Patience(config.rule, inFlightMost, capMs, () => clock.now(), config.resendMs)
+      : null;
     this.#fates = new Fates(context.ledger, microBatches);
     this.#junctions = new Junctions({
       ...context,

@@ -53,6 +53,8 @@ export interface Arrival {
 interface Part {
   data: Float32Array;
   framesSeen: Set<number>;
+  /** Frames of which the first copy came. */
+  firstCopies: number;
   frames: number;
   /** Of the frames that came, headers included. */
   bytesCame: number;
@@ -103,6 +105,7 @@ export class Inbox {
     const part = this.#parts.get(key) ?? this.#begin(key, frame.rows * frame.columns);
     if (!part) return 'inbox-full';
     const index = frame.offset / PART_FRAME_NUMBERS[frame.format];
+    if (!frame.attempt) part.firstCopies++;
     if (part.framesSeen.has(index)) return null;
     if (!readNumbers(frame.format, frame.payload, frame, part.data)) {
       const { offset, count } = frame;
@@ -121,7 +124,7 @@ export class Inbox {
 
   /** A whole part that this peer sent to itself. */
   addOwn(step: number, micro: number, lane: number, data: Float32Array): void {
-    const part: Part = { data, framesSeen: new Set(), frames: 0, bytesCame: 0, startMs: 0 };
+    const part: Part = { data, framesSeen: new Set(), firstCopies: 0, frames: 0, bytesCame: 0, startMs: 0 };
     const sequence = this.#sequence(step, micro);
     this.#parts.set(keyOf(sequence, lane), part);
     this.#bytes += data.byteLength;
@@ -213,7 +216,7 @@ export class Inbox {
 
   /** A micro-batch is done with: what came of whose part is not whole, and what that says about the lanes. */
   #close(sequence: number, rows: number): Map<number, ReadonlySet<number>> {
-    const { boundary, format, onUsed } = this.expected;
+    const { boundary, format, onUsed, patience } = this.expected;
     const gaps = new Map<number, ReadonlySet<number>>();
     for (const end of boundary.ends) {
       const { lane, range } = end;
@@ -224,6 +227,7 @@ export class Inbox {
       const sent = this.#deadlines.framesSent(lane, sequence, whole);
       if (came < whole) gaps.set(lane, part?.framesSeen ?? new Set());
       if (came < sent) this.#deadlines.noteLost(lane, sequence);
+      patience?.loss(end.peer).add(sent, Math.min(sent, part?.firstCopies ?? 0));
       onUsed?.(end, whole, sent, came);
     }
     this.#deadlines.close(sequence);
@@ -238,6 +242,7 @@ export class Inbox {
     const part: Part = {
       data,
       framesSeen: new Set(),
+      firstCopies: 0,
       frames: framesOf(this.expected.format, numbers),
       bytesCame: 0,
       startMs: this.expected.now?.() ?? 0,

@@ -9,6 +9,7 @@ import { Inbox, type Arrival } from './inbox.ts';
 import { Notices, type PartsNotice } from './notices.ts';
 import { Outbox, type Request } from './outbox.ts';
 import type { Patience } from './patience.ts';
+import { copiesOf } from './redundancy.ts';
 import type { Timeline } from './timeline.ts';
 import type { Traffic } from './traffic.ts';
 
@@ -68,6 +69,7 @@ export class Junctions {
       patience !== null && patience.rule !== 'stall',
       // Nobody is further ahead of a receiver than this; once over, for those who answer late.
       patience && patience.requests > 0 ? 2 * patience.inFlight : 0,
+      patience?.rule === 'deadline' ? (to, bytes) => copiesOf(bytes, patience.loss(to).share) : undefined,
     );
   }
 

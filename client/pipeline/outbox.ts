@@ -63,6 +63,8 @@ export class Outbox {
     private readonly mayDrop = false,
     /** Parts of each stream that are kept to be sent again. */
     private readonly keeps = 0,
+    /** How often a part of so many bytes is sent. */
+    private readonly copies: (to: PeerId, partBytes: number) => number = () => 1,
   ) {
     this.#fence = { term: plan.term.counter, version: plan.version, planTag: planTag(plan), lane };
   }
@@ -88,19 +90,10 @@ export class Outbox {
       ?.find(({ head }) => head.step === step && head.micro === micro);
     if (!kept) return;
     const { head, data } = kept;
-    const most = PART_FRAME_NUMBERS[head.format];
     const all = framesOf(head.format, data.length);
-    for (const i of frames.length > 0 ? frames : Array.from({ length: all }, (_, frame) => frame)) {
-      if (i >= all || (kept.frames && !kept.frames.has(i))) continue;
-      const offset = i * most;
-      const frame = encodePart(
-        { ...head, attempt, offset, count: Math.min(most, data.length - offset) },
-        data,
-      );
-      const frameBytes = frame.length;
-      if (!this.transport.send(to, 'data', frame)) return;
-      this.traffic.resent(boundary, frameBytes);
-    }
+    const named = frames.length > 0 ? frames : Array.from({ length: all }, (_, frame) => frame);
+    const wanted = named.filter((i) => i < all && (!kept.frames || kept.frames.has(i)));
+    this.#sendAgain(to, { ...head, attempt }, data, wanted);
   }
 
   clear(): void {
@@ -141,6 +134,7 @@ export class Outbox {
     const columns = rangeWidth(boundary.shape, end.range);
     const wanted = gaps?.get(end.lane);
     let sentBytes = 0;
+    const left: number[] = [];
     const most = PART_FRAME_NUMBERS[format];
     const head = { ...this.#fence, kind, step, micro, boundary: boundary.index, rows, columns, format };
     this.#keep(end.peer, { head, data, frames: wanted });
@@ -156,11 +150,34 @@ export class Outbox {
         while (!this.transport.send(end.peer, 'data', frame)) if (!(await wait())) return false;
         this.traffic.sent(boundary.index, kind, frameBytes);
         sentBytes += frameBytes;
+        left.push(i);
       }
+      const copies = this.copies(end.peer, sentBytes);
+      for (let attempt = 1; attempt < copies; attempt++)
+        if (!this.#sendAgain(end.peer, { ...head, attempt }, data, left)) break;
     } finally {
       if (line.isIn) this.#waiting.set(end.peer, this.#waiting.get(end.peer)! - 1);
     }
     onSent?.(end, sentBytes, wanted?.size ?? null);
+    return true;
+  }
+
+  /** Frames of a part leave in messages of their own; false where the link takes no more at once. */
+  #sendAgain(
+    to: PeerId,
+    head: Omit<PartHead, 'offset' | 'count'>,
+    data: Float32Array,
+    frames: readonly number[],
+  ): boolean {
+    const most = PART_FRAME_NUMBERS[head.format];
+    for (const i of frames) {
+      const offset = i * most;
+      const count = Math.min(most, data.length - offset);
+      const frame = encodePart({ ...head, offset, count }, data);
+      const frameBytes = frame.length;
+      if (!this.transport.send(to, 'data', frame)) return false;
+      this.traffic.resent(head.boundary, frameBytes);
+    }
     return true;
   }
 }

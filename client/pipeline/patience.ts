@@ -2,11 +2,13 @@ import type { PeerId } from '../../shared/ids.ts';
 import { LIMITS } from '../../shared/limits.ts';
 import type { LossRule } from '../../shared/schema/config.ts';
 import { Lateness } from './lateness.ts';
+import { LossShare } from './redundancy.ts';
 
 /** How long one block waits for parts: the rule, what was seen of each link, and what waiting was in vain in this step. */
 export class Patience {
   readonly #links = new Map<PeerId, Lateness>();
   readonly #repairs = new Map<PeerId, Lateness>();
+  readonly #losses = new Map<PeerId, LossShare>();
   /** Peers that let a deadline pass without a sign; nobody waits for them until they have caught up. */
   readonly #absent = new Set<PeerId>();
   #vainMs = 0;
@@ -15,12 +17,14 @@ export class Patience {
   /**
    * @param inFlight most micro-batches that any block may have under way: who is that far beyond a part has done without an answer to it
    * @param capMs most that is waited in vain in one step
+   * @param resendMaxMs most between two requests for a part
    */
   constructor(
     readonly rule: LossRule,
     readonly inFlight: number,
     private readonly capMs: number,
     readonly now: () => number,
+    private readonly resendMaxMs: number = LIMITS.pipeline.resendMaxMs,
   ) {}
 
   /** From the sign that a part was sent until all of it has come. */
@@ -41,6 +45,13 @@ export class Patience {
     return repair;
   }
 
+  /** What the link from a peer loses, and by that, as far as one knows, the link to it. */
+  loss(peer: PeerId): LossShare {
+    let loss = this.#losses.get(peer);
+    if (!loss) this.#losses.set(peer, (loss = new LossShare()));
+    return loss;
+  }
+
   /** How often a part may be asked for again. */
   get requests(): number {
     return { deadline: 0, discard: 0, repair: LIMITS.pipeline.repairs, stall: Infinity }[this.rule];
@@ -50,7 +61,7 @@ export class Patience {
   answerMs(peer: PeerId, requests: number): number {
     if (requests === 0) return this.link(peer).deadlineMs();
     const backedOffMs = this.repair(peer).deadlineMs() * 2 ** Math.min(requests - 1, 8);
-    return Math.min(LIMITS.pipeline.resendMaxMs, backedOffMs);
+    return Math.min(this.resendMaxMs, backedOffMs);
   }
 
   isAbsent(peer: PeerId): boolean {

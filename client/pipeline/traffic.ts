@@ -13,7 +13,7 @@ export interface BoundaryTraffic {
   boundary: number;
   forwardBytes: number;
   backwardBytes: number;
-  /** Sent again on request. */
+  /** Sent again, on request or for safety. */
   resentBytes: number;
   forward: Use;
   backward: Use;

@@ -4,7 +4,7 @@ import { LIMITS } from '../../shared/limits.ts';
 import { Refusals } from '../../shared/refusals.ts';
 import { complaint } from '../../shared/schema/common.ts';
 import { RunConfigSchema, type RunConfig } from '../../shared/schema/config.ts';
-import type { Control, ControlOf } from '../../shared/schema/control.ts';
+import type { Control, ControlOf, PeerReport } from '../../shared/schema/control.ts';
 import type { Term } from '../../shared/schema/plan.ts';
 import { PROTOCOL_VERSION } from '../../shared/version.ts';
 import { TASKS, type Task } from '../data/tasks.ts';
@@ -199,6 +199,16 @@ export class Swarm {
   /** What this peer did lately. */
   spans(): readonly Span[] {
     return this.#participant.timeline.spans();
+  }
+
+  /** Parts that this peer sent and used under the plan so far. */
+  get traffic(): PeerReport['traffic'] {
+    return this.#participant.traffic;
+  }
+
+  /** The weights of this peer's block as they are now. */
+  weights(): Promise<LayerState[]> {
+    return this.#participant.weights();
   }
 
   get dataFetched(): { fromServer: number; fromPeers: number; fromStorage: number } {

@@ -133,3 +133,36 @@ describe('the outbox', () => {
     ]);
   });
 });
+
+describe('parts that may get lost', () => {
+  const outboxWith = (link: NarrowLink, traffic: Traffic, copies: (to: string, bytes: number) => number) =>
+    new Outbox(link, planOf([], 'me'), 0, 'float32', traffic, () => undefined, true, 0, copies);
+
+  it('go as often as is said, copies after all frames, and no more than the link takes at once', async () => {
+    const link = new NarrowLink(5);
+    const traffic = new Traffic();
+    const asked: [string, number][] = [];
+    const outbox = outboxWith(link, traffic, (to, bytes) => {
+      asked.push([to, bytes]);
+      return 3;
+    });
+    const told: (number | null)[] = [];
+    assert.ok(
+      await outbox.send({ ...departure(2, [end('other', 0)]), onSent: (_, __, frames) => told.push(frames) }),
+    );
+    assert.deepEqual(
+      link.sent.map(({ offset, attempt = 0 }) => [offset / WIDTH, attempt]),
+      [
+        [0, 0],
+        [1, 0],
+        [0, 1],
+        [1, 1],
+        [0, 2],
+      ],
+    );
+    assert.deepEqual(told, [null]);
+    const [{ forwardBytes, resentBytes }] = traffic.counts();
+    assert.deepEqual(asked, [['other', forwardBytes]]);
+    assert.equal(resentBytes, 1.5 * forwardBytes);
+  });
+});

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { makeReport } from '../../client/swarm/record/report.ts';
 import { hashText, randomUniform } from '../../shared/counter-random.ts';
 import { decodeFrame } from '../../shared/frames.ts';
+import { LIMITS } from '../../shared/limits.ts';
 import type { Report } from '../../shared/schema/report.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import { SimRoom, tinyConfig } from './sim-room.ts';
@@ -68,6 +69,7 @@ describe('rules for lost parts, where nothing is lost', () => {
         assert.deepEqual(got.parameters, wanted.parameters, rule);
         for (const boundary of got.report.plan.boundaries) {
           assert.equal(boundary.forward_bytes, boundary.expected_bytes);
+          assert.equal(boundary.resent_bytes, 0, 'nothing goes twice');
           assert.equal(boundary.forward_used, 1);
           assert.equal(boundary.backward_used, 1);
         }
@@ -84,10 +86,14 @@ describe('parts that are lost', () => {
       const lossFree = await train(configOf({ steps: 150 }));
       assertAccounted(got, config);
       const { micro_batches: counts, plan, final } = got.report;
-      assert.ok(counts.partial > 0 && counts.skipped > 0);
+      assert.ok(counts.partial > 0);
+      const all = counts.whole + counts.partial + counts.skipped;
+      assert.ok(counts.skipped < 0.05 * all, `${counts.skipped} of ${all} are skipped`);
+      // Parts are small here: they go several times once it is seen that they get lost.
+      const wanted = 1 - drop ** LIMITS.pipeline.smallPartCopies;
       for (const boundary of plan.boundaries) {
         for (const share of [boundary.forward_arrived!, boundary.backward_arrived!])
-          assert.ok(Math.abs(share - (1 - drop)) < 0.06, `${share} of what was sent came in time`);
+          assert.ok(Math.abs(share - wanted) < 0.03, `${share} of what was sent came in time`);
         assert.ok(boundary.forward_used! <= boundary.forward_arrived!);
       }
       const learnt = (report: Report) => report.steps[0].loss - report.final.test_loss;
@@ -117,7 +123,7 @@ describe('parts that are lost', () => {
       assertAccounted(got, config);
       counts.set(rule, got.report.micro_batches);
       const resent = got.report.plan.boundaries.some(({ resent_bytes }) => resent_bytes > 0);
-      assert.equal(resent, rule === 'stall' || rule === 'repair', rule);
+      assert.equal(resent, rule !== 'discard', rule);
     }
     assert.equal(counts.get('stall')!.partial + counts.get('stall')!.skipped, 0);
     assert.ok(counts.get('repair')!.whole > counts.get('deadline')!.whole);
@@ -207,7 +213,7 @@ describe('trouble that passes', () => {
     assert.equal(record.phase, 'finished', record.message);
     assert.equal(record.final!.stepsDone, 60);
     for (const { forward_arrived: there, backward_arrived: back } of makeReport(record).plan.boundaries)
-      for (const share of [there!, back!]) assert.ok(Math.abs(share - 0.9) < 0.08, `${share} came in time`);
+      for (const share of [there!, back!]) assert.ok(share > 0.97, `${share} came in time`);
     room.close();
   });
 });

@@ -146,18 +146,19 @@ function describeBoundaries(record: RunRecord, partition: Partition): Report['pl
       backward_bytes: sum(own, ({ backwardBytes }) => backwardBytes),
       expected_bytes: micros * boundaryBytes(partition, index, rows, config!.wire),
       resent_bytes: sum(own, ({ resentBytes }) => resentBytes),
-      forward_used: shareUsed(own, 'forward', 'wanted'),
-      backward_used: shareUsed(own, 'backward', 'wanted'),
+      forward_used: shareUsed(own, 'forward'),
+      backward_used: shareUsed(own, 'backward'),
       forward_arrived: shareUsed(own, 'forward', 'sent'),
       backward_arrived: shareUsed(own, 'backward', 'sent'),
     };
   });
 }
 
-function shareUsed(
+/** Of the frames of one direction, the share that was there in time; null where there should have been none. */
+export function shareUsed(
   traffic: PeerReport['traffic'],
   way: 'forward' | 'backward',
-  of: 'wanted' | 'sent',
+  of: 'wanted' | 'sent' = 'wanted',
 ): number | null {
   const all = sum(traffic, (count) => count[way][of]);
   return all > 0 ? sum(traffic, (count) => count[way].used) / all : null;

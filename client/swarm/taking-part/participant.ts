@@ -173,6 +173,18 @@ export class Participant {
       : undefined;
   }
 
+  /** The weights of its block as they are now, between two tasks. */
+  async weights(): Promise<LayerState[]> {
+    const layers = this.#held?.layers ?? [];
+    const states = await Promise.all(layers.map((layer) => this.context.compute.read(layer)));
+    return states.map((state) => ({ ...state, optimizer: [] }));
+  }
+
+  /** Parts sent and used under this plan so far. */
+  get traffic(): PeerReport['traffic'] {
+    return this.#traffic.counts();
+  }
+
   /** What this peer holds and did, for the report. */
   async report(): Promise<
     Pick<PeerReport, 'blocks' | 'memory' | 'ledger' | 'staleness' | 'busyMs' | 'traffic' | 'importance'>

@@ -19,13 +19,22 @@ describe('the address of the page', () => {
       emulatedMs: null,
       memoryBytes: null,
       delay: null,
+      onCpu: false,
       auto: false,
     });
   });
 
   it('takes the parameters of experiments', () => {
-    const { visit } = read('?name=peer%201&device-ms=200.5&memory-mb=32.5&delay=peer%202:80,a:b:10&auto=1');
-    expect(visit).to.include({ name: 'peer 1', emulatedMs: 200.5, memoryBytes: 32.5e6, auto: true });
+    const { visit } = read(
+      '?name=peer%201&device-ms=200.5&memory-mb=32.5&delay=peer%202:80,a:b:10&compute=cpu&auto=1',
+    );
+    expect(visit).to.include({
+      name: 'peer 1',
+      emulatedMs: 200.5,
+      memoryBytes: 32.5e6,
+      onCpu: true,
+      auto: true,
+    });
     const delay = delayOf(visit!.delay!);
     expect(['peer 2', 'a:b', 'other'].map(delay)).to.deep.equal([80, 10, 0]);
     expect(delayOf(read('?delay=30').visit!.delay!)('anybody')).to.equal(30);
@@ -45,6 +54,7 @@ describe('the address of the page', () => {
     ['?delay=a:1,a:2', 'delay=a:1,a:2'],
     ['?delay=a:x', 'delay=a:x'],
     ['?delay=', 'delay='],
+    ['?compute=gpu', 'compute=gpu'],
     ['?auto=yes', 'auto=yes'],
     ['?name=', 'empty'],
     [`?name=${'x'.repeat(41)}`, 'longer than 40'],
