@@ -17,6 +17,8 @@ export interface RunChoices {
   /** Where left out: `deadline` if there are faults, else links are trusted. */
   rule?: LossRule;
   faults?: Faults;
+  /** False: no part goes several times. */
+  copies?: boolean;
   steps?: number;
   batch?: number;
   microBatches?: number;
@@ -53,6 +55,7 @@ export function runConfig(choices: RunChoices = {}): RunConfig {
     ...(choices.schedule && { schedule: choices.schedule }),
     ...(rule && { rule }),
     ...(faults && { faults }),
+    ...(choices.copies === false && { copies: false }),
     steps: choices.steps ?? 600,
     batch: choices.batch ?? 128,
     microBatches: choices.microBatches ?? 4,

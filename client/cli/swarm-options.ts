@@ -68,6 +68,7 @@ export const SWARM_FLAGS = {
   ordering: { example: '--ordering random' },
   schedule: { example: '--schedule async' },
   rule: { example: '--rule deadline' },
+  copies: { example: '--copies off' },
   steps: { example: '--steps 600' },
   batch: { example: '--batch 128' },
   'micro-batches': { example: '--micro-batches 4' },
@@ -176,6 +177,7 @@ function configOf(
     schedule: choice('schedule', schedule.wrapped.options),
     rule: choice('rule', rule.wrapped.options),
   };
+  const copies = choice('copies', ['on', 'off'] as const);
   const gridGiven = textOf('grid');
   const grid = gridGiven === undefined ? null : flagged('grid', ' ', () => readGrid(gridGiven));
   const optimizer = choice('optimizer', optimizers.kind.options);
@@ -198,6 +200,7 @@ function configOf(
     const imported = text !== undefined && isModelFile(text) ? readModelFile(text, sizesOf(taskName)) : null;
     const model = imported?.model ?? text ?? null;
     const made = runConfig({
+      ...(copies === 'off' && { copies: false }),
       ...present({ ...numbers, ...cut, faults, task: taskName, grid, optimizer, decay, model }),
       onDeparture: 'continue',
     });

@@ -69,7 +69,9 @@ export class Junctions {
       patience !== null && patience.rule !== 'stall',
       // Nobody is further ahead of a receiver than this; once over, for those who answer late.
       patience && patience.requests > 0 ? 2 * patience.inFlight : 0,
-      patience?.rule === 'deadline' ? (to, bytes) => copiesOf(bytes, patience.loss(to).share) : undefined,
+      patience?.rule === 'deadline' && config.copies !== false
+        ? (to, bytes) => copiesOf(bytes, patience.loss(to).share)
+        : undefined,
     );
   }
 

@@ -98,6 +98,8 @@ export const RunConfigSchema = v.pipe(
      * trusted to lose nothing, every part is waited for.
      */
     rule: v.optional(LossRuleSchema),
+    /** Under `deadline`: whether small parts go several times over links that lose them; left out: they do. */
+    copies: v.optional(v.boolean()),
     /** Longest wait between two requests for a part, in milliseconds; left out: the engine's own. */
     resendMs: v.optional(real(LIMITS.pipeline.resendLeastMs, LIMITS.pipeline.resendMostMs)),
     /** For experiments: what happens to parts on their way. */

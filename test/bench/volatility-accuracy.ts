@@ -9,7 +9,9 @@ import { mnist } from './mnist.ts';
  * What does loss cost at equal steps? The default model on two stages of two lanes, nothing repaired, the same seeds with and without
  * loss. Real engine, real MNIST, all 10,000 test images, the CPU back-end, virtual time.
  *
- *   node --import tsx test/bench/volatility-accuracy.ts [seeds] [steps] [rule] [drop,drop,...]
+ *   node --import tsx test/bench/volatility-accuracy.ts [seeds] [steps] [rule] [drop,drop,...] [copies]
+ *
+ * `copies`: `off` (where left out), or `on`: parts go several times over links that lose them.
  *
  * A quick look: 1 60.
  */
@@ -17,6 +19,7 @@ const SEEDS = Number(process.argv[2] ?? 10);
 const STEPS = Number(process.argv[3] ?? 600);
 const RULE = (process.argv[4] ?? 'deadline') as NonNullable<RunConfig['rule']>;
 const DROPS = [0, ...(process.argv[5] ?? '0.1,0.3,0.5').split(',').map(Number)];
+const COPIES = process.argv[6] === 'on';
 const LIMIT_MS = 36_000_000;
 
 const data = mnist();
@@ -27,7 +30,7 @@ async function train(seed: number, drop: number): Promise<Report> {
     await room.settle();
     const grid = { stages: 2, lanes: 2 };
     await room.train(
-      runConfig({ grid, shares: 'even', steps: STEPS, seed, rule: RULE, faults: { drop } }),
+      runConfig({ grid, shares: 'even', steps: STEPS, seed, rule: RULE, copies: COPIES, faults: { drop } }),
       LIMIT_MS,
     );
     const { record } = room.on[0].swarm;
@@ -64,7 +67,7 @@ for (let seed = 1; seed <= SEEDS; seed++) {
     `seed ${seed}: ${DROPS.map((drop) => percent(found.get(drop)!.at(-1)!).toFixed(2)).join('  ')}`,
   );
 }
-console.log(`\n${RULE}, ${STEPS} steps, ${SEEDS} seeds, 2x2, mlp`);
+console.log(`\n${RULE}, copies ${COPIES ? 'on' : 'off'}, ${STEPS} steps, ${SEEDS} seeds, 2x2, mlp`);
 console.log(
   'drop  test accuracy %  points lost  whole/partial/skipped %  seconds a run  used forward/backward',
 );

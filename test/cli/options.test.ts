@@ -132,6 +132,8 @@ describe('flags of the swarm command', () => {
   it('takes faults for all links or named ones, and goes on without what they lose', () => {
     assert.equal(read().config.rule, undefined);
     assert.equal(read('--rule', 'stall').config.rule, 'stall');
+    assert.equal(read('--copies', 'off').config.copies, false);
+    assert.equal(read('--copies', 'on').config.copies, undefined);
     const { config } = read(
       ...'--peers 3 --drop 0.3 --burst 5 --jitter 1-2:20 --outage 1-3:0.25:2 --duplicate 0.1 --reorder 0.2'.split(
         ' ',

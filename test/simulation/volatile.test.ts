@@ -105,6 +105,17 @@ describe('parts that are lost', () => {
     });
   }
 
+  it('without copies, as many parts come as losses leave, and micro-batches are skipped', async () => {
+    const config = configOf({ steps: 150, rule: 'deadline', copies: false, faults: { drop: 0.3 } });
+    const { report } = await train(config);
+    assert.ok(report.micro_batches.skipped > 0);
+    for (const boundary of report.plan.boundaries) {
+      assert.equal(boundary.resent_bytes, 0);
+      for (const share of [boundary.forward_arrived!, boundary.backward_arrived!])
+        assert.ok(Math.abs(share - 0.7) < 0.06, `${share} of what was sent came in time`);
+    }
+  });
+
   it('the same seed loses the same: the same ledger and the same numbers twice', async () => {
     const config = configOf({ rule: 'deadline', faults: { drop: 0.2, burst: 3, jitterMs: 5 } });
     const [one, two] = [await train(config), await train(config)];
