@@ -18,7 +18,7 @@ import {
  *   plain tfjs is off from itself when the last bit of the samples changes; and the largest relative error of a step's loss.
  * - `kinked` (ReLU, max pooling): of how many steps the update is within 1e-4 from equal state, the bar being 98%; and the error at
  *   the end, the bar being 10 times what plain tfjs is off from itself when it sums in another order,
- *   in two parts or in four: a kink passed at another step is seldom, and moves far.
+ *   in two to five parts: a kink passed at another step is seldom, and moves far.
  *
  *   node --import tsx test/bench/exactness.ts [variants] [models] [optimizers] [grids] [steps] [rate]
  *
@@ -91,7 +91,7 @@ async function smooth(training: Training, key: string): Promise<{ cells: string[
 async function kinked(training: Training): Promise<{ cells: string[]; holds: boolean }> {
   const wanted = referenceOf(training).parameters;
   const own = Math.max(
-    ...[2, 4].map((parts) => worstTensor(referenceOf(training, parts).parameters, wanted).error),
+    ...[2, 3, 4, 5].map((parts) => worstTensor(referenceOf(training, parts).parameters, wanted).error),
   );
   const tally = { steps: 0, close: 0 };
   const worst = worstTensor(await tallySteps(training, STEP_BOUND, tally, false), wanted);
