@@ -32,6 +32,14 @@ export const LIMITS = {
     /** Above this a data channel gets no more; Chrome closes one whose queue passes about 16 MB. */
     highWaterBytes: 256 * 1024,
     lowWaterBytes: 64 * 1024,
+    /** A data channel that takes less than this is slow: it gets frames in pieces of one packet each, ... */
+    slowBytesPerSecond: 1_000_000,
+    /** ... and in its buffer, and once more in our queue, there waits no more than it takes in so long: the rest would be stale. */
+    bufferedMs: 300,
+    /** Fifteen of them make a frame. */
+    pieceBytes: 1_104,
+    /** Frames of which not all pieces have come. */
+    framesInPieces: 256,
     /** Waiting in our own queue for one link; past this `send` refuses, and parts take turns. */
     queueBytes: 1024 * 1024,
     /** Buffers of frames kept for the next frames: 4 MiB. */
@@ -74,6 +82,9 @@ export const LIMITS = {
     silenceMs: 2_000,
     /** The same for a peer whose packets come all the time: on a link that loses many, messages wait for those before them. */
     silenceLossyMs: 10_000,
+    /** A peer may be silent for so many times the longest gap between its messages in so many heartbeats; gaps on a lossy link are long. */
+    gapFactor: 3,
+    gapsKept: 32,
     /** How long a pause waits for a silent peer to be heard again before its block is given away. */
     returnMs: 3_000,
     /** A timer this late means that this device slept or was starved: it judges nobody by that silence. */

@@ -10,6 +10,8 @@ export interface LinkLimits {
   frameBytes: number;
   highWaterBytes: number;
   lowWaterBytes: number;
+  bufferedMs: number;
+  slowBytesPerSecond: number;
   queueBytes: number;
   controlQueueBytes: number;
   controlMessageBytes: number;

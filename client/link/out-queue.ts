@@ -20,6 +20,8 @@ export class OutQueue {
   #waiting: Uint8Array[] = [];
   #head = 0;
   #bytes = 0;
+  /** What is left of the first message, where it goes in pieces. */
+  #pieces: Uint8Array[] = [];
 
   constructor(limits: QueueLimits) {
     this.#limits = limits;
@@ -40,20 +42,32 @@ export class OutQueue {
   }
 
   /** False where the message does not fit or the queue is full: then nothing was queued. */
-  push(bytes: Uint8Array): boolean {
+  push(bytes: Uint8Array, queueBytes = this.#limits.queueBytes): boolean {
     const cost = bytes.length + OVERHEAD_BYTES;
-    if (!this.fits(bytes) || this.#bytes + cost > this.#limits.queueBytes) return false;
+    if (!this.fits(bytes) || this.#bytes + cost > queueBytes) return false;
     this.#waiting.push(bytes);
     this.#bytes += cost;
     return true;
   }
 
-  /** Hands over as much as stays at or below the high-water mark; calls `sent` for each message. */
-  pump(sink: Sink, sent: (bytes: Uint8Array) => void): void {
+  /**
+   * Hands over as much as stays at or below the high-water mark; calls `sent` for each message.
+   * @param split the pieces that a message goes in, where not as it is
+   */
+  pump(
+    sink: Sink,
+    sent: (bytes: Uint8Array) => void,
+    highWaterBytes = this.#limits.highWaterBytes,
+    split: (bytes: Uint8Array) => Uint8Array[] = (bytes) => [bytes],
+  ): void {
     while (!this.empty) {
       const bytes = this.#waiting[this.#head];
-      if (sink.bufferedAmount + bytes.length > this.#limits.highWaterBytes) return;
-      sink.send(bytes);
+      const pieces = this.#pieces.length > 0 ? this.#pieces : split(bytes);
+      while (pieces.length > 0) {
+        if (sink.bufferedAmount + pieces[0].length > highWaterBytes) return;
+        sink.send(pieces.shift()!);
+        this.#pieces = pieces;
+      }
       this.#drop(bytes);
       sent(bytes);
     }
@@ -61,6 +75,7 @@ export class OutQueue {
 
   clear(): void {
     this.#waiting = [];
+    this.#pieces = [];
     this.#head = 0;
     this.#bytes = 0;
   }

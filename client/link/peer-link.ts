@@ -2,11 +2,13 @@ import SimplePeer from 'simple-peer';
 import { releaseFrame } from '../../shared/frame-pool.ts';
 import type { Cancel } from '../ports/clock.ts';
 import type { Channel } from '../ports/transport.ts';
+import { DataLine, type DataSink } from './data-line.ts';
 import type { Link, LinkOptions, Signal } from './link.ts';
 import { later, type Later } from './later.ts';
 import { failReason, startReason, timeoutReason } from './link-reasons.ts';
-import { OutQueue, type Sink } from './out-queue.ts';
+import { OutQueue } from './out-queue.ts';
 import { PacketWatch } from './packet-watch.ts';
+import { thresholdOf } from './water.ts';
 
 /** Both sides create the data channel with this stream id; browsers number theirs from 0 up. */
 const DATA_CHANNEL_ID = 100;
@@ -24,7 +26,7 @@ interface Internals {
 export class PeerLink implements Link {
   readonly #options: LinkOptions;
   readonly #control: OutQueue;
-  readonly #data: OutQueue;
+  readonly #data: DataLine;
   #peer: SimplePeer.Instance | null = null;
   #dataChannel: RTCDataChannel | null = null;
   #controlChannel: RTCDataChannel | null = null;
@@ -42,13 +44,13 @@ export class PeerLink implements Link {
   constructor(options: LinkOptions) {
     this.#options = options;
     const { limits, clock } = options;
-    const { controlMessageBytes, controlQueueBytes, frameBytes, queueBytes, highWaterBytes } = limits;
+    const { controlMessageBytes, controlQueueBytes, highWaterBytes } = limits;
     this.#control = new OutQueue({
       messageBytes: controlMessageBytes,
       queueBytes: controlQueueBytes,
       highWaterBytes,
     });
-    this.#data = new OutQueue({ messageBytes: frameBytes, queueBytes, highWaterBytes });
+    this.#data = new DataLine(limits, clock);
     try {
       this.#start();
       const wait = limits.connectTimeoutMs;
@@ -88,7 +90,7 @@ export class PeerLink implements Link {
 
   whenWritable(): Promise<boolean> {
     if (!this.#open) return Promise.resolve(false);
-    if (this.#short()) return Promise.resolve(true);
+    if (this.#data.isShort) return Promise.resolve(true);
     this.#writable ??= later();
     return this.#writable.promise;
   }
@@ -148,10 +150,8 @@ export class PeerLink implements Link {
     this.#packets = new PacketWatch(connection, clock, limits.packetWatchMs);
   }
 
-  /** Nobody calls at an amount that was low already: where it is low, the largest message must fit. */
   #watch(channel: RTCDataChannel, messageBytes: number): void {
-    const { lowWaterBytes, highWaterBytes } = this.#options.limits;
-    channel.bufferedAmountLowThreshold = Math.min(lowWaterBytes, highWaterBytes - messageBytes);
+    channel.bufferedAmountLowThreshold = thresholdOf(messageBytes, this.#options.limits);
     channel.addEventListener('bufferedamountlow', () => this.#pump());
   }
 
@@ -201,9 +201,15 @@ export class PeerLink implements Link {
       events.onRefused('message-oversized');
       return;
     }
-    stats.bytesReceived += bytes.length;
+    const message = channel === 'data' ? this.#data.receive(bytes) : bytes;
+    if (message === null) return;
+    if (typeof message === 'string') {
+      events.onRefused(message);
+      return;
+    }
+    stats.bytesReceived += message.length;
     stats.messagesReceived++;
-    events.onMessage(channel, bytes);
+    events.onMessage(channel, message);
   }
 
   /** Control goes first: data waits while a control message does. */
@@ -225,13 +231,9 @@ export class PeerLink implements Link {
       // Not here and now: the caller may be in the middle of a `send`.
       this.#cancelTimeout = this.#options.clock.after(0, () => this.#fail(failReason(error)));
     }
-    if (!this.#writable || !this.#short()) return;
+    if (!this.#writable || !this.#data.isShort) return;
     this.#writable.resolve(true);
     this.#writable = null;
-  }
-
-  #short(): boolean {
-    return this.#data.bytes <= this.#options.limits.lowWaterBytes;
   }
 
   #watchDisconnected(state: string): void {
@@ -252,7 +254,7 @@ export class PeerLink implements Link {
 }
 
 /** A channel takes any bytes; its type insists on their buffer not being shared. */
-const sinkOf = (channel: RTCDataChannel): Sink => channel as unknown as Sink;
+const sinkOf = (channel: RTCDataChannel): DataSink => channel as unknown as DataSink;
 
 function toBytes(data: unknown): Uint8Array | null {
   if (data instanceof ArrayBuffer) return new Uint8Array(data);

@@ -1,0 +1,70 @@
+import type { Clock } from '../ports/clock.ts';
+import { DrainRate } from './drain-rate.ts';
+import type { LinkLimits } from './link.ts';
+import { OutQueue, type Sink } from './out-queue.ts';
+import { isPiece, PieceJoiner, splitFrame } from './pieces.ts';
+import { waterOf, type Water } from './water.ts';
+
+/** A data channel as far as frames go through it. */
+export interface DataSink extends Sink {
+  bufferedAmountLowThreshold: number;
+}
+
+/** Frames that wait for a data channel. How many do, and in what size they leave, follows from what the channel was seen to take. */
+export class DataLine {
+  readonly #queue: OutQueue;
+  readonly #drain = new DrainRate();
+  readonly #joiner = new PieceJoiner();
+  #framesSplit = 0;
+
+  constructor(
+    private readonly limits: LinkLimits,
+    private readonly clock: Clock,
+  ) {
+    const { frameBytes: messageBytes, queueBytes, highWaterBytes } = limits;
+    this.#queue = new OutQueue({ messageBytes, queueBytes, highWaterBytes });
+  }
+
+  get bytes(): number {
+    return this.#queue.bytes;
+  }
+
+  /** Little enough waits that more is welcome. */
+  get isShort(): boolean {
+    return this.#queue.bytes <= this.#water.shortBytes;
+  }
+
+  fits(frame: Uint8Array): boolean {
+    return this.#queue.fits(frame);
+  }
+
+  /** False where the frame does not fit or too much waits: then nothing was queued. */
+  push(frame: Uint8Array): boolean {
+    return this.#queue.push(frame, this.#water.queueBytes);
+  }
+
+  pump(channel: DataSink, sent: (frame: Uint8Array) => void): void {
+    const before = channel.bufferedAmount;
+    this.#drain.look(before, this.clock.now());
+    const { highWaterBytes, thresholdBytes, inPieces } = this.#water;
+    channel.bufferedAmountLowThreshold = thresholdBytes;
+    this.#queue.pump(channel, sent, highWaterBytes, (frame) =>
+      inPieces || isPiece(frame) ? splitFrame(frame, this.#framesSplit++) : [frame],
+    );
+    this.#drain.gave(channel.bufferedAmount - before, this.clock.now());
+  }
+
+  /** The frame that a message is, or completes; null where pieces are missing yet; or why it is refused, as a short stable word. */
+  receive(message: Uint8Array): Uint8Array | null | string {
+    return isPiece(message) ? this.#joiner.add(message) : message;
+  }
+
+  clear(): void {
+    this.#queue.clear();
+    this.#joiner.clear();
+  }
+
+  get #water(): Water {
+    return waterOf(this.#drain.bytesPerSecond, this.limits);
+  }
+}

@@ -1,0 +1,42 @@
+import { LIMITS } from '../../shared/limits.ts';
+import type { LinkLimits } from './link.ts';
+
+/** How much may wait where for one data channel. */
+export interface Water {
+  /** In the browser's buffer, at most; below the threshold it asks for more. */
+  highWaterBytes: number;
+  thresholdBytes: number;
+  /** In our queue, at most; and the most that still is a short one. */
+  queueBytes: number;
+  shortBytes: number;
+  /** Frames go in pieces of one packet each. */
+  inPieces: boolean;
+}
+
+type Limits = Pick<
+  LinkLimits,
+  'frameBytes' | 'highWaterBytes' | 'lowWaterBytes' | 'queueBytes' | 'slowBytesPerSecond' | 'bufferedMs'
+>;
+
+/** Nobody calls at an amount that was low already: where it is low, the largest message must fit. */
+export const thresholdOf = (messageBytes: number, limits: Pick<Limits, 'highWaterBytes' | 'lowWaterBytes'>) =>
+  Math.min(limits.lowWaterBytes, limits.highWaterBytes - messageBytes);
+
+/** The marks for a channel that takes so much. What waits on a slow one is late by as long as it waits: little may. */
+export function waterOf(bytesPerSecond: number, limits: Limits): Water {
+  const { frameBytes, highWaterBytes, lowWaterBytes, queueBytes, slowBytesPerSecond, bufferedMs } = limits;
+  if (bytesPerSecond >= slowBytesPerSecond) {
+    const thresholdBytes = thresholdOf(frameBytes, limits);
+    return { highWaterBytes, thresholdBytes, queueBytes, shortBytes: lowWaterBytes, inPieces: false };
+  }
+  const soonBytes = (bytesPerSecond * bufferedMs) / 1000;
+  const high = Math.min(highWaterBytes, Math.max(2 * LIMITS.link.pieceBytes, soonBytes));
+  const queue = Math.min(queueBytes, Math.max(3 * frameBytes, soonBytes));
+  return {
+    highWaterBytes: high,
+    thresholdBytes: Math.min(lowWaterBytes, high / 2),
+    queueBytes: queue,
+    shortBytes: Math.min(lowWaterBytes, queue / 2),
+    inPieces: true,
+  };
+}

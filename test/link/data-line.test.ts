@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { DataLine } from '../../client/link/data-line.ts';
+import { LIMITS } from '../../shared/limits.ts';
+import { FakeClock } from './fake-clock.ts';
+
+const { bufferedMs, frameBytes, highWaterBytes, lowWaterBytes, pieceBytes, queueBytes } = LIMITS.link;
+
+/** A line over a data channel of some rate, in virtual time. */
+class Lab {
+  bufferedAmount = 0;
+  bufferedAmountLowThreshold = 0;
+  readonly sent: Uint8Array[] = [];
+  readonly clock = new FakeClock();
+  readonly line = new DataLine(LIMITS.link, this.clock);
+
+  send(bytes: Uint8Array): void {
+    this.bufferedAmount += bytes.length;
+    this.sent.push(bytes);
+  }
+
+  pump(): void {
+    this.line.pump(this, () => undefined);
+  }
+
+  /** The channel takes so much for so long; who sends keeps the line full, or sends a frame each so many milliseconds. */
+  run(bytesPerSecond: number, ms: number, everyMs = 0): void {
+    for (let i = 0; i < ms; i++) {
+      this.clock.advance(1);
+      const before = this.bufferedAmount;
+      this.bufferedAmount = Math.max(0, before - bytesPerSecond / 1000);
+      const low = this.bufferedAmountLowThreshold;
+      if (before > low && this.bufferedAmount <= low) this.pump();
+      if (everyMs === 0) while (this.line.push(new Uint8Array(frameBytes))) this.pump();
+      else if (i % everyMs === 0 && this.line.push(new Uint8Array(frameBytes))) this.pump();
+    }
+  }
+}
+
+const highest = (lab: Lab, bytesPerSecond: number, ms: number): number => {
+  let bytes = 0;
+  for (let i = 0; i < ms; i++) {
+    lab.run(bytesPerSecond, 1);
+    bytes = Math.max(bytes, lab.bufferedAmount);
+  }
+  return bytes;
+};
+
+describe('a data line', () => {
+  it('lets no more wait on a slow channel than that takes soon, in pieces', () => {
+    const lab = new Lab();
+    const rate = 100_000;
+    lab.run(rate, 15_000);
+    assert.ok(highest(lab, rate, 1000) <= (1.1 * rate * bufferedMs) / 1000);
+    assert.ok(lab.line.bytes <= 3 * frameBytes);
+    assert.ok(lab.sent.slice(-50).every(({ length }) => length <= pieceBytes));
+    const before = lab.sent.length;
+    lab.run(rate, 1000);
+    assert.ok((lab.sent.length - before) * pieceBytes > 0.9 * rate, 'and keeps it busy');
+  });
+
+  it('goes on over a channel that takes next to nothing', () => {
+    const lab = new Lab();
+    lab.run(100_000, 15_000);
+    lab.run(500, 60_000);
+    assert.ok(highest(lab, 500, 1000) <= 2 * pieceBytes);
+    const before = lab.sent.length;
+    lab.run(500, 60_000);
+    assert.ok(lab.sent.length > before);
+  });
+
+  it('lets wait what the marks allow on a fast one, whether it is busy or not', () => {
+    const busy = new Lab();
+    assert.ok(highest(busy, 5_000_000, 3000) > highWaterBytes - frameBytes);
+    const idle = new Lab();
+    idle.run(5_000_000, 3000, 50);
+    for (const lab of [busy, idle]) {
+      assert.ok(lab.sent.every(({ length }) => length === frameBytes));
+      lab.run(0, 1);
+      assert.ok(lab.line.bytes > queueBytes - 2 * frameBytes);
+      assert.ok(lab.bufferedAmountLowThreshold === lowWaterBytes);
+    }
+  });
+
+  it('finds out that a slow channel has become fast, and the other way round', () => {
+    const lab = new Lab();
+    lab.run(50_000, 3000);
+    lab.run(5_000_000, 3000);
+    assert.equal(lab.sent.at(-1)!.length, frameBytes);
+    assert.ok(highest(lab, 5_000_000, 100) > highWaterBytes - frameBytes);
+    lab.run(50_000, 10_000);
+    assert.ok(lab.sent.at(-1)!.length <= pieceBytes);
+  });
+
+  it('gives frames as they were, whatever they begin with', () => {
+    const lab = new Lab();
+    const frames = Array.from({ length: 256 }, (_, first) => Uint8Array.of(first, 1, 2, 3));
+    for (const frame of frames) lab.line.push(frame);
+    lab.pump();
+    const there = new DataLine(LIMITS.link, lab.clock);
+    assert.deepEqual(
+      lab.sent.map((message) => there.receive(message)),
+      frames,
+    );
+  });
+});

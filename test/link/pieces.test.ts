@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { PIECE_MARK, PIECE_PAYLOAD_BYTES, PieceJoiner, splitFrame } from '../../client/link/pieces.ts';
+import { LIMITS } from '../../shared/limits.ts';
+
+const { frameBytes, framesInPieces, pieceBytes } = LIMITS.link;
+const frameOf = (bytes: number, key: number) => Uint8Array.from({ length: bytes }, (_, i) => i * 7 + key);
+
+describe('frames in pieces', () => {
+  it('are the same again, whatever the order of the pieces', () => {
+    const sizes = fc.array(fc.integer({ min: 1, max: frameBytes }), { minLength: 1, maxLength: 8 });
+    fc.assert(
+      fc.property(sizes, fc.infiniteStream(fc.nat()), (all, turns) => {
+        const frames = all.map((bytes, key) => frameOf(bytes, key));
+        const pieces = frames.flatMap((frame, number) => splitFrame(frame, number));
+        assert.ok(pieces.every(({ length }) => length <= pieceBytes));
+        const joiner = new PieceJoiner();
+        const joined: Uint8Array[] = [];
+        while (pieces.length > 0) {
+          const [piece] = pieces.splice(turns.next().value % pieces.length, 1);
+          const frame = joiner.add(piece);
+          if (frame instanceof Uint8Array) joined.push(frame);
+          else assert.equal(frame, null);
+        }
+        const text = (list: Uint8Array[]) => list.map((frame) => frame.join()).sort();
+        assert.deepEqual(text(joined), text(frames));
+      }),
+      { numRuns: 50, seed: 3 },
+    );
+  });
+
+  it('are given up in the order in which they began where too many are unfinished', () => {
+    const joiner = new PieceJoiner();
+    const halves = Array.from({ length: framesInPieces + 1 }, (_, i) => splitFrame(frameOf(2000, i), i));
+    for (const [first] of halves) joiner.add(first);
+    assert.equal(joiner.add(halves[0][1]), null, 'the first was forgotten');
+    assert.ok(joiner.add(halves[2][1]) instanceof Uint8Array);
+  });
+
+  it('are refused where they claim what cannot be, and nothing is kept for them', () => {
+    const piece = (index: number, count: number, payload: number) => {
+      const bytes = new Uint8Array(8 + payload);
+      bytes.set([PIECE_MARK, index, count]);
+      return bytes;
+    };
+    const joiner = new PieceJoiner();
+    const bad = [
+      piece(0, 0, 10),
+      piece(2, 2, 10),
+      piece(0, 255, PIECE_PAYLOAD_BYTES),
+      piece(0, 2, 10),
+      piece(1, 2, PIECE_PAYLOAD_BYTES + 1),
+      piece(0, 1, 0),
+      Uint8Array.of(PIECE_MARK),
+    ];
+    for (const bytes of bad) assert.equal(joiner.add(bytes), 'piece-malformed', bytes.subarray(0, 3).join());
+    assert.equal(joiner.add(piece(0, 2, PIECE_PAYLOAD_BYTES)), null);
+    assert.equal(joiner.add(piece(0, 2, PIECE_PAYLOAD_BYTES)), 'piece-malformed', 'twice');
+    assert.equal(joiner.add(piece(0, 3, PIECE_PAYLOAD_BYTES)), 'piece-malformed', 'another count');
+  });
+});
