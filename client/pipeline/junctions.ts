@@ -66,12 +66,13 @@ export class Junctions {
       traffic,
       ({ kind, boundary, step, micro }, data) =>
         this.#inboxOf(kind, boundary.index)!.addOwn(step, micro, assignment.lane, data),
-      patience !== null && patience.rule !== 'stall',
+      patience && patience.rule !== 'stall' ? patience.capMs : Infinity,
       // Nobody is further ahead of a receiver than this; once over, for those who answer late.
       patience && patience.requests > 0 ? 2 * patience.inFlight : 0,
       patience?.rule === 'deadline' && config.copies !== false
         ? (to, bytes) => copiesOf(bytes, patience.loss(to).share)
         : undefined,
+      () => clock.now(),
     );
   }
 
@@ -152,6 +153,7 @@ export class Junctions {
         rows: assignment.block.rows,
         data,
         ...(gaps && { gaps }),
+        ...(kind === 'forward' && { isStale: () => this.isPassed(segment, item) }),
         onSent: (end, bytes, frames) => {
           if (bytes > 0) this.#record('send', what, end, bytes, startMs);
           this.#notices?.sent(end.peer, this.#stream(kind, boundary), item, frames);

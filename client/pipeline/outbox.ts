@@ -29,6 +29,8 @@ export interface Departure {
   gaps?: ReadonlyMap<number, ReadonlySet<number>>;
   /** What goes of a part is queued, or dropped: its bytes, frame headers included, and its frames; null: all of them. */
   onSent?: (end: LaneEnd, bytes: number, frames: number | null) => void;
+  /** True once nobody wants it any more. */
+  isStale?: () => boolean;
 }
 
 export type Request = Pick<
@@ -42,6 +44,9 @@ interface Kept {
   data: Float32Array;
   frames: ReadonlySet<number> | undefined;
 }
+
+/** What is next for a part that waited: it goes on, nobody waits for it any more, or its link is gone. */
+type Turn = 'send' | 'late' | 'gone';
 
 /** Sends parts of one plan to the lanes beyond a boundary, straight from peer to peer; what is for this peer itself stays here. */
 export class Outbox {
@@ -59,12 +64,14 @@ export class Outbox {
     private readonly traffic: Traffic,
     /** A part for this very peer. */
     private readonly keep: (departure: Departure, data: Float32Array) => void,
-    /** Nobody waits for a slow link without bound: what finds too much before it is dropped. */
-    private readonly mayDrop = false,
+    /** How long a part may wait for a slow link; not without bound: it is dropped, too, where it finds too much before it. */
+    private readonly lineMs = Infinity,
     /** Parts of each stream that are kept to be sent again. */
     private readonly keeps = 0,
     /** How often a part of so many bytes is sent. */
     private readonly copies: (to: PeerId, partBytes: number) => number = () => 1,
+    /** The time in milliseconds, for what may be dropped after it waited. */
+    private readonly now: () => number = () => 0,
   ) {
     this.#fence = { term: plan.term.counter, version: plan.version, planTag: planTag(plan), lane };
   }
@@ -111,15 +118,16 @@ export class Outbox {
 
   async #sendPart(
     end: LaneEnd,
-    { kind, boundary, step, micro, rows, gaps, onSent }: Departure,
+    { kind, boundary, step, micro, rows, gaps, onSent, isStale }: Departure,
     part: Float32Array,
   ): Promise<boolean> {
     const waiting = this.#waiting.get(end.peer) ?? 0;
-    if (this.mayDrop && waiting >= LIMITS.pipeline.partsWaiting) {
+    if (this.lineMs < Infinity && waiting >= LIMITS.pipeline.partsWaiting) {
       onSent?.(end, 0, 0);
       return true;
     }
     let data = part;
+    const endMs = this.now() + this.lineMs;
     const line = { isIn: false };
     const wait = (): Promise<boolean> => {
       // This peer itself may have been given this very array, and what its compute takes is moved away.
@@ -130,35 +138,45 @@ export class Outbox {
       line.isIn = true;
       return this.transport.whenWritable(end.peer);
     };
+    const nextTurn = async (): Promise<Turn> => {
+      if (!(await wait())) return 'gone';
+      return this.lineMs < Infinity && (this.now() > endMs || isStale?.()) ? 'late' : 'send';
+    };
     const { format } = this;
     const columns = rangeWidth(boundary.shape, end.range);
     const wanted = gaps?.get(end.lane);
     let sentBytes = 0;
     const left: number[] = [];
+    let turn: Turn = 'send';
     const most = PART_FRAME_NUMBERS[format];
     const head = { ...this.#fence, kind, step, micro, boundary: boundary.index, rows, columns, format };
     this.#keep(end.peer, { head, data, frames: wanted });
     try {
-      for (let i = 0; i < framesOf(format, data.length); i++) {
+      const frames = framesOf(format, data.length);
+      for (let i = 0; i < frames; i++) {
         if (wanted && !wanted.has(i)) continue;
         // Parts that wait for the same link take turns, frame by frame: a small one is soon through.
-        if (line.isIn && !(await wait())) return false;
+        if (line.isIn) turn = await nextTurn();
+        if (turn !== 'send') break;
         const offset = i * most;
         const count = Math.min(most, data.length - offset);
         const frame = encodePart({ ...head, offset, count }, data);
         const frameBytes = frame.length;
-        while (!this.transport.send(end.peer, 'data', frame)) if (!(await wait())) return false;
+        while (turn === 'send' && !this.transport.send(end.peer, 'data', frame)) turn = await nextTurn();
+        if (turn !== 'send') break;
         this.traffic.sent(boundary.index, kind, frameBytes);
         sentBytes += frameBytes;
         left.push(i);
       }
-      const copies = this.copies(end.peer, sentBytes);
+      if (turn === 'gone') return false;
+      // A link that makes parts wait would be slower yet with copies.
+      const copies = line.isIn ? 1 : this.copies(end.peer, sentBytes);
       for (let attempt = 1; attempt < copies; attempt++)
         if (!this.#sendAgain(end.peer, { ...head, attempt }, data, left)) break;
     } finally {
       if (line.isIn) this.#waiting.set(end.peer, this.#waiting.get(end.peer)! - 1);
     }
-    onSent?.(end, sentBytes, wanted?.size ?? null);
+    onSent?.(end, sentBytes, turn === 'late' ? left.length : (wanted?.size ?? null));
     return true;
   }
 

@@ -22,7 +22,7 @@ export class Patience {
   constructor(
     readonly rule: LossRule,
     readonly inFlight: number,
-    private readonly capMs: number,
+    readonly capMs: number,
     readonly now: () => number,
     private readonly resendMaxMs: number = LIMITS.pipeline.resendMaxMs,
   ) {}

@@ -49,6 +49,8 @@ class NarrowLink implements Transport {
   }
 }
 
+/** How long parts may wait for their link. */
+const LINE_MS = 1000;
 const WIDTH = PART_FRAME_NUMBERS.float32;
 
 /** A part of `rows` frames for `ends`, each of its numbers different. */
@@ -96,7 +98,15 @@ describe('the outbox', () => {
 
   it('lets only so many parts wait for a link where parts may be lost, and says what it drops', async () => {
     const link = new NarrowLink(1);
-    const dropping = new Outbox(link, planOf([], 'me'), 0, 'float32', new Traffic(), () => undefined, true);
+    const dropping = new Outbox(
+      link,
+      planOf([], 'me'),
+      0,
+      'float32',
+      new Traffic(),
+      () => undefined,
+      LINE_MS,
+    );
     const frames: (number | null)[] = [];
     const onSent = (_: LaneEnd, __: number, count: number | null) => frames.push(count);
     for (let micro = 0; micro < 40; micro++)
@@ -109,9 +119,56 @@ describe('the outbox', () => {
     assert.equal(frames.filter((count) => count === null).length, 1 + partsWaiting);
   });
 
+  it('drops what waited too long or is wanted no more, whole or the rest of it, and says how much went', async () => {
+    const link = new NarrowLink(1);
+    let nowMs = 0;
+    let isStale = false;
+    const outbox = new Outbox(
+      link,
+      planOf([], 'me'),
+      0,
+      'float32',
+      new Traffic(),
+      () => undefined,
+      LINE_MS,
+      0,
+      () => 1,
+      () => nowMs,
+    );
+    const told: [number, number | null][] = [];
+    const send = (micro: number) =>
+      outbox.send({
+        ...departure(3, [end('other', 1)], micro),
+        isStale: () => micro === 3 && isStale,
+        onSent: (_, __, frames) => told.push([micro, frames]),
+      });
+    const sent = [send(1)];
+    await link.empty();
+    nowMs = LINE_MS / 2;
+    sent.push(send(2), send(3));
+    isStale = true;
+    nowMs = LINE_MS + 1;
+    while (told.length < 3) await link.empty();
+    assert.deepEqual(told, [
+      [1, 2],
+      [3, 0],
+      [2, null],
+    ]);
+    assert.deepEqual(await Promise.all(sent), [true, true, true]);
+  });
+
   it('sends what is asked for again, and of a part with gaps only what it had', async () => {
     const link = new NarrowLink(100);
-    const keeping = new Outbox(link, planOf([], 'me'), 0, 'float32', new Traffic(), () => undefined, true, 2);
+    const keeping = new Outbox(
+      link,
+      planOf([], 'me'),
+      0,
+      'float32',
+      new Traffic(),
+      () => undefined,
+      LINE_MS,
+      2,
+    );
     const gaps = new Map([[1, new Set([0, 2])]]);
     for (let micro = 0; micro < 3; micro++)
       await keeping.send({ ...departure(4, [end('other', 1)], micro), ...(micro === 2 && { gaps }) });
@@ -136,7 +193,7 @@ describe('the outbox', () => {
 
 describe('parts that may get lost', () => {
   const outboxWith = (link: NarrowLink, traffic: Traffic, copies: (to: string, bytes: number) => number) =>
-    new Outbox(link, planOf([], 'me'), 0, 'float32', traffic, () => undefined, true, 0, copies);
+    new Outbox(link, planOf([], 'me'), 0, 'float32', traffic, () => undefined, LINE_MS, 0, copies);
 
   it('go as often as is said, copies after all frames, and no more than the link takes at once', async () => {
     const link = new NarrowLink(5);
