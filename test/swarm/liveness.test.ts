@@ -7,10 +7,10 @@ import { LIMITS } from '../../shared/limits.ts';
 import { VirtualTime } from '../simulation/virtual-clock.ts';
 
 const PEER = 'pbbbbbbbbb';
-const { heartbeatMs, silenceMs, silenceLossyMs } = LIMITS.liveness;
+const { gapFactor, gapsKept, heartbeatMs, silenceMs, silenceLossyMs } = LIMITS.liveness;
 
-/** When a peer that says no more is judged gone, where packets come from it until `packetsUntilMs`. */
-async function goneAfterMs(packetsUntilMs: number): Promise<number> {
+/** When a peer that says no more is judged gone, where packets come from it until `packetsUntilMs` and messages at `messagesMs`. */
+async function goneAfterMs(packetsUntilMs: number, messagesMs: readonly number[] = []): Promise<number> {
   const time = new VirtualTime();
   let goneAtMs = Infinity;
   const clock = time.clockFor(
@@ -33,6 +33,7 @@ async function goneAfterMs(packetsUntilMs: number): Promise<number> {
     },
   );
   liveness.greet(PEER);
+  for (const atMs of messagesMs) clock.after(atMs, () => liveness.heard(PEER));
   await time.runUntil(() => goneAtMs < Infinity, 60_000);
   liveness.close();
   return goneAtMs;
@@ -51,5 +52,18 @@ describe('a peer that says no more', () => {
 
   it('is gone soon after the last packet', async () => {
     assert.ok(within(await goneAfterMs(3000), 3000 + silenceMs));
+  });
+
+  it('is given longer where its messages come in gaps, but not for ever', async () => {
+    const gapMs = 1500;
+    const gaps = [1, 2, 3].map((i) => i * gapMs);
+    assert.ok(within(await goneAfterMs(-Infinity, gaps), 3 * gapMs + gapFactor * gapMs));
+    const longer = [...gaps, 3 * gapMs + gapFactor * gapMs];
+    assert.ok(within(await goneAfterMs(-Infinity, longer), longer[3] + silenceLossyMs));
+  });
+
+  it('is gone soon where the last gap is long ago', async () => {
+    const steadyMs = Array.from({ length: gapsKept + 1 }, (_, i) => 1500 + i * heartbeatMs);
+    assert.ok(within(await goneAfterMs(-Infinity, steadyMs), steadyMs.at(-1)! + silenceMs));
   });
 });

@@ -5,11 +5,13 @@ import type { Term } from '../../../shared/schema/plan.ts';
 import type { Cancel, Clock } from '../../ports/clock.ts';
 import type { ClockOffsets } from './clock-offsets.ts';
 import type { LinkTable } from './link-table.ts';
+import { Gaps } from './gaps.ts';
 import type { Departure } from '../conducting/mending.ts';
 
 interface Heard {
   /** The last message of any kind. */
   atMs: number;
+  gaps: Gaps;
   /** The last heartbeat of the other side, to be echoed. */
   count: number | null;
   countAtMs: number;
@@ -58,14 +60,18 @@ export class Liveness {
   /** A peer introduced itself over a new link. */
   greet(peer: PeerId): void {
     const known = this.#heard.has(peer);
-    this.#heard.set(peer, { atMs: this.clock.now(), count: null, countAtMs: 0 });
+    const gaps = this.#heard.get(peer)?.gaps ?? new Gaps(LIMITS.liveness.gapsKept);
+    this.#heard.set(peer, { atMs: this.clock.now(), gaps, count: null, countAtMs: 0 });
     if (!known) this.events.onAlive(peer);
   }
 
   /** Anything arrived from `peer`. */
   heard(peer: PeerId): void {
     const heard = this.#heard.get(peer);
-    if (heard) heard.atMs = this.clock.now();
+    if (!heard) return;
+    const now = this.clock.now();
+    heard.gaps.add(now - heard.atMs);
+    heard.atMs = now;
   }
 
   heartbeat(peer: PeerId, message: ControlOf<'heartbeat'>): void {
@@ -106,18 +112,21 @@ export class Liveness {
     const slept = now - this.#lastBeatMs > LIMITS.liveness.heartbeatMs + LIMITS.liveness.clockJumpMs;
     this.#lastBeatMs = now;
     for (const [peer, heard] of this.#heard) {
+      heard.gaps.turn();
       if (slept) heard.atMs = now;
-      else if (this.#isSilent(peer, now - heard.atMs, now)) this.#remove(peer, 'silent');
+      else if (this.#isSilent(peer, heard, now)) this.#remove(peer, 'silent');
     }
     this.#sendHeartbeats(now);
     this.#cancel = this.clock.after(LIMITS.liveness.heartbeatMs, () => this.#beat());
     this.events.onBeat();
   }
 
-  #isSilent(peer: PeerId, silentMs: number, now: number): boolean {
-    const { silenceMs, silenceLossyMs } = LIMITS.liveness;
-    if (silentMs <= silenceMs) return false;
-    return silentMs > silenceLossyMs || now - this.packetAtMs(peer) > silenceMs;
+  #isSilent(peer: PeerId, { atMs, gaps }: Heard, now: number): boolean {
+    const { silenceMs, silenceLossyMs, gapFactor } = LIMITS.liveness;
+    // SCTP waits twice as long after each loss in a row: a link is used to gaps, and to longer ones after long ones.
+    const usualMs = Math.min(silenceLossyMs, Math.max(silenceMs, gapFactor * gaps.longestMs));
+    if (now - atMs <= usualMs) return false;
+    return now - atMs > silenceLossyMs || now - this.packetAtMs(peer) > usualMs;
   }
 
   #sendHeartbeats(now: number): void {
