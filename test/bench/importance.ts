@@ -11,10 +11,13 @@ import { mnist } from './mnist.ts';
  * measured importance, at random, or in reverse, and then half of the parts that the last lane sends (a quarter of the units) are lost.
  * The same seeds and the same losses for all three. Real engine, real MNIST, the CPU back-end, virtual time.
  *
- *   node --import tsx test/bench/importance.ts [seeds] [steps]
+ *   node --import tsx test/bench/importance.ts [seeds] [steps] [kind]
+ *
+ * `kind`: `seed`, a model from its seed; `tuned`, a trained one that is fine-tuned; left out, one after the other.
  */
 const SEEDS = Number(process.argv[2] ?? 10);
 const STEPS = Number(process.argv[3] ?? 200);
+const KIND = process.argv.at(4);
 const LOSS = 0.5;
 const ORDERINGS = ['importance', 'random', 'reverse'] as const;
 type Ordering = (typeof ORDERINGS)[number];
@@ -31,6 +34,7 @@ function configOf(seed: number, ordering: Ordering, steps: number): RunConfig {
     wire: 'float32',
     ordering,
     rule: 'deadline',
+    copies: false,
     steps,
     batch: 64,
     microBatches: 2,
@@ -93,7 +97,7 @@ function interval(values: readonly number[]): number {
 }
 const show = (values: readonly number[]) => `${mean(values).toFixed(2)} +- ${interval(values).toFixed(2)}`;
 
-for (const fineTuned of [false, true]) {
+for (const fineTuned of [false, true].filter((tuned) => !KIND || tuned === (KIND === 'tuned'))) {
   const results = new Map<Ordering, number[]>(ORDERINGS.map((ordering) => [ordering, []]));
   for (let seed = 1; seed <= SEEDS; seed++) {
     const weights = fineTuned ? await trained(seed + 1000) : [];
