@@ -72,7 +72,7 @@ describe('the page of npm start', () => {
       const phone = await visit(browsers[1], link, 'Grace', { width: 360, height: 740 });
       for (const page of [laptop, phone]) {
         for (const name of ['Ada', 'Grace'])
-          await page.getByText(name, { exact: true }).first().waitFor({ timeout: 300_000 });
+          await page.locator('ep-peers').getByText(name, { exact: true }).waitFor({ timeout: 300_000 });
       }
       await phone.screenshot({ path: `${SHOTS}/phone-room.png`, fullPage: true });
 
