@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import * as v from 'valibot';
 import { FaultLink, type FrameKey } from '../../client/swarm/faults/fault-link.ts';
-import type { LinkFaults } from '../../shared/schema/faults.ts';
+import { FaultsSchema, type LinkFaults } from '../../shared/schema/faults.ts';
 
 const FRAMES = 40_000;
 const keyOf = (i: number): FrameKey => ({
@@ -24,6 +25,19 @@ const meanRun = (lost: readonly boolean[]) =>
   lost.filter(Boolean).length / lost.filter((one, i) => one && !lost[i - 1]).length;
 const near = (value: number, wanted: number) =>
   assert.ok(Math.abs(value - wanted) < 0.08 * wanted, `${value}, not ${wanted}`);
+
+describe('faults that a run may ask for', () => {
+  for (const [faults, possible] of [
+    [{ drop: 0.3, burst: 5 }, true],
+    [{ burst: 5 }, false],
+    [{ drop: 0.9, burst: 2 }, false],
+    [{ links: [{ between: ['a', 'b'], burst: 5 }] }, false],
+  ] as const) {
+    it(`${JSON.stringify(faults)}: ${possible ? 'taken' : 'refused'}`, () => {
+      assert.equal(v.safeParse(FaultsSchema, faults).success, possible);
+    });
+  }
+});
 
 describe('what happens to frames on a link', () => {
   it('loses the share that was asked for, each by itself or in a row', () => {
