@@ -1,4 +1,4 @@
-import { concat2d, tensor2d, type Tensor2D } from '@tensorflow/tfjs-core';
+import { concat2d, type Tensor2D } from '@tensorflow/tfjs-core';
 import type { BackwardTask, BlockSpec, ForwardResult, ForwardTask } from '../ports/compute.ts';
 import { endsModel, type BlockPlan } from './block-plan.ts';
 import type { HeldOp } from './held-op.ts';
@@ -107,9 +107,9 @@ export class Passes {
 
   /** What leaves a segment: the numbers of its output register, or at the head the loss. */
   private leave(flight: Flight, draft: Flight, { segment, labels }: ForwardTask): ForwardResult {
-    const { spec, ops, head } = this.context;
+    const { spec, ops, head, kernels } = this.context;
     const { output } = spec.segments[segment];
-    if (output !== null) return { output: readBack(registerOf(flight, draft, output)) };
+    if (output !== null) return { output: kernels.download(registerOf(flight, draft, output)) };
     if (!head || !labels || !endsModel(spec, segment)) return {};
     const register = ops[segment][ops[segment].length - 1].output;
     const logits = registerOf(flight, draft, register);
@@ -176,9 +176,10 @@ export class Passes {
   private takeGradient(flight: Flight, register: number): Float32Array {
     const gradient = flight.gradients.get(register);
     flight.gradients.delete(register);
-    const { registers } = this.context.spec;
+    const { spec, kernels } = this.context;
+    const { registers } = spec;
     if (!gradient) return new Float32Array(flight.pass.rows * registerWidth(registers[register]));
-    const result = readBack(gradient);
+    const result = kernels.download(gradient);
     gradient.dispose();
     return result;
   }
@@ -194,7 +195,8 @@ export class Passes {
   }
 
   private matrix(register: number, rows: number, numbers: Float32Array): Tensor2D {
-    return tensor2d(numbers, matrixOf(this.context.spec.registers[register], rows));
+    const { spec, kernels } = this.context;
+    return kernels.upload(numbers, ...matrixOf(spec.registers[register], rows));
   }
 }
 
@@ -202,6 +204,3 @@ const joinRows = (tensors: Tensor2D[]): Tensor2D => concat2d(tensors, 0);
 
 const registerOf = (flight: Flight, draft: Flight, register: number): Tensor2D =>
   draft.registers.get(register) ?? flight.registers.get(register)!;
-
-/** A copy: on the CPU the array read is the tensor's own, on WebGL the backend caches it; callers give theirs away. */
-const readBack = (tensor: Tensor2D): Float32Array => tensor.dataSync<'float32'>().slice();

@@ -16,6 +16,9 @@ export const cpuKernels: Kernels = {
   ...cpuWindows,
   ...cpuShapes,
   ...cpuLoss,
+  upload: make,
+  // The array read is the tensor's own.
+  download: (x) => valuesOf(x).slice(),
 
   elementwise(program, target, others, uniforms) {
     program.cpu([target, ...others].map(valuesOf), uniforms, target.shape[1]);

@@ -9,7 +9,7 @@ import type { Window } from './window.ts';
  * matrix [inputs, units] is held as tiles: adjacent runs of its rows. Where a method says that it consumes a tensor,
  * the tensor belongs to the method: it is disposed or reused.
  */
-export interface Kernels extends DenseKernels, WindowKernels, ShapeKernels, LossKernels {
+export interface Kernels extends DenseKernels, WindowKernels, ShapeKernels, LossKernels, TransferKernels {
   readonly backend: 'webgl' | 'cpu';
   /** Applies a program to arrays of one shape, giving the new `target`. Consumes `target`. */
   elementwise(
@@ -112,6 +112,14 @@ export interface DropoutMask {
   rowStride: number;
   /** [1, columns]: each column's index in a sample's first row. */
   indices: Tensor2D;
+}
+
+/** Between the device and the rest of the program. */
+export interface TransferKernels {
+  /** The matrix of these numbers, row by row. They may belong to the matrix from then on. */
+  upload(numbers: Float32Array, rows: number, columns: number): Tensor2D;
+  /** The numbers of a matrix, row by row, in an array of their own; waits until they are computed. */
+  download(x: Tensor2D): Float32Array;
 }
 
 export interface LossKernels {

@@ -6,18 +6,34 @@ export type WebglProgram = Omit<GPGPUProgram, 'outPackingScheme'> & { outPacking
 
 /** The part of tfjs's WebGL backend that EdgePipe uses beyond tfjs's own operations. */
 export interface WebglBackend {
-  gpgpu: { gl: WebGL2RenderingContext };
+  gpgpu: {
+    gl: WebGL2RenderingContext;
+    /** The four numbers of each texel, texel by texel. */
+    downloadMatrixFromPackedTexture(texture: WebGLTexture, height: number, width: number): Float32Array;
+  };
   texData: {
     get(id: object): {
       shape: number[];
       /** Two by two numbers a texel. */
       isPacked?: boolean;
-      texture?: unknown;
+      texture?: { texture: WebGLTexture };
       /** Of a packed texture: twice its height and width in texels. */
       texShape: [number, number] | null;
+      usage?: number;
+      /** Of a tensor that is part of another's texture. */
+      slice?: object | null;
     };
   };
   uploadToGPU(id: object): void;
+  /** A tensor without numbers yet. */
+  makeTensorInfo(shape: number[], dtype: DataType): TensorInfo;
+  /** A texture of twice that height and width in texels, one used before where there is one. */
+  acquireTexture(
+    texShape: [number, number],
+    usage: number,
+    dtype: DataType,
+    isPacked: boolean,
+  ): { texture: WebGLTexture };
   /** A copy of an unpacked texture. */
   packTensor(tensor: TensorInfo): TensorInfo;
   disposeIntermediateTensorInfo(tensor: TensorInfo): void;

@@ -5,6 +5,7 @@ import { webglDropout } from './webgl/dropout.ts';
 import { replace, run } from './webgl/program.ts';
 import { webglShapes } from './webgl/shapes.ts';
 import { columnSums, elementwiseProgram, rowHighest, rowSums } from './webgl/sums.ts';
+import { webglTransfer } from './webgl/transfer.ts';
 import { webglWindows } from './webgl/windows.ts';
 
 /** Programs on packed textures (2x2 numbers a texel): one pass each, tiles and all. */
@@ -13,6 +14,7 @@ export const webglKernels: Kernels = {
   ...webglDense,
   ...webglWindows,
   ...webglShapes,
+  ...webglTransfer,
   columnSums,
   rowSums,
   rowHighest,
