@@ -87,6 +87,10 @@ export const LIMITS = {
     gapsKept: 32,
     /** How long a pause waits for a silent peer to be heard again before its block is given away. */
     returnMs: 3_000,
+    /** How long training goes on without a silent peer, or a broken link, where other lanes can do without. */
+    awayMs: 30_000,
+    /** While somebody is away, steps must go on at least so often, the time that they are predicted to take left aside. */
+    awayStallMs: 2_000,
     /** A timer this late means that this device slept or was starved: it judges nobody by that silence. */
     clockJumpMs: 1_000,
     /** Of the heartbeats in so long, the one with the shortest round trip says what time it is on the other device. */
@@ -155,6 +159,8 @@ export const LIMITS = {
     deadlinePeerFirstMs: 2_000,
     /** Waiting in vain in one step of one block, or as long as the step is predicted to take. */
     waitPerStepMs: 2_000,
+    /** Where nothing at all is heard of what is waited for: so many times that. */
+    silenceFactor: 3,
     /** Parts done with whose lateness is still measured, for each lane. */
     lateParts: 64,
     /** Notices of parts that have left are put together for so long. */

@@ -32,6 +32,8 @@ export class Deadlines {
   readonly #lost = new Set<string>();
   /** By part: how often it was asked for again, and when last. */
   readonly #asked = new Map<string, { requests: number; atMs: number }>();
+  /** By micro-batch: since when it is waited for although no lane gives a sign of it. */
+  readonly #silentSinceMs = new Map<number, number>();
 
   constructor(private readonly context: DeadlineContext) {
     this.#senders = new Map(context.ends.map(({ lane, peer }) => [lane, new Sender(peer)]));
@@ -45,8 +47,7 @@ export class Deadlines {
     const [first, end] = window();
     const nowMs = patience.now();
     for (const news of sender.advance(sequence, nowMs, first - LIMITS.pipeline.lateParts, end)) {
-      const othersMs = this.#signOfOthersMs(news, sender);
-      if (othersMs !== undefined) sender.behind.add(nowMs - othersMs);
+      sender.behind.add(nowMs - (this.#signOfOthersMs(news, sender) ?? nowMs));
     }
     // At most one behind: whoever waits for it now has it in step.
     if (sequence >= first - 1) patience.note(sender.peer, false);
@@ -63,7 +64,10 @@ export class Deadlines {
     return this.#senders.get(lane)!.framesOf(sequence, whole);
   }
 
-  /** When the parts of a micro-batch are whole or count as lost; Infinity where nothing says that the rest is on its way. */
+  /**
+   * When the parts of a micro-batch are whole or count as lost, asked where it would be used now; Infinity where it is waited for
+   * whatever happens.
+   */
   dueMs(sequence: number): number {
     let dueMs = -Infinity;
     for (const { lane } of this.context.ends) dueMs = Math.max(dueMs, this.#dueMs(sequence, lane));
@@ -114,12 +118,15 @@ export class Deadlines {
     this.#lost.add(keyOf(sequence, lane));
     const sender = this.#senders.get(lane)!;
     const signMs = sender.signMs(sequence) ?? this.#signOfOthersMs(sequence, sender);
+    const silentMs = this.#silentSinceMs.get(sequence);
+    if (signMs === undefined && silentMs !== undefined) patience.waitedInSilence(silentMs);
     if (signMs !== undefined && sender.through - sequence < patience.inFlight) patience.waitedInVain(signMs);
     if (sender.through < sequence) patience.note(sender.peer, true);
   }
 
   /** A micro-batch is done with. */
   close(sequence: number): void {
+    this.#silentSinceMs.delete(sequence);
     for (const [lane, sender] of this.#senders) {
       sender.close(sequence);
       this.#asked.delete(keyOf(sequence, lane));
@@ -139,9 +146,15 @@ export class Deadlines {
     // It was sent longer ago than is remembered.
     if (sender.through >= sequence) return -Infinity;
     const othersMs = this.#signOfOthersMs(sequence, sender);
-    if (othersMs === undefined) return Infinity;
+    if (othersMs === undefined) return patience.silenceEndMs(this.#silentSince(sequence, patience));
     if (patience.isAbsent(sender.peer)) return -Infinity;
     return patience.endMs(othersMs, sender.behind.deadlineMs());
+  }
+
+  #silentSince(sequence: number, patience: Patience): number {
+    const sinceMs = this.#silentSinceMs.get(sequence) ?? patience.now();
+    this.#silentSinceMs.set(sequence, sinceMs);
+    return sinceMs;
   }
 
   /** How long after its sign a part counts as lost: after the last request for it. */

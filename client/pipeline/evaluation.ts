@@ -158,8 +158,8 @@ export class Evaluation {
           rows,
           data: result.output,
         })
-        .then((sent) => {
-          if (!sent && !this.#stopped) this.context.onLinkLost();
+        .then((lost) => {
+          if (lost.length > 0 && !this.#stopped) this.context.onLinkLost();
         });
     }
     if (result.metrics) this.#count(micro, result.metrics);

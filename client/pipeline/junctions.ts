@@ -1,5 +1,6 @@
 import type { PeerId } from '../../shared/ids.ts';
 import type { PartFrame } from '../../shared/frames.ts';
+import { LIMITS } from '../../shared/limits.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { Plan } from '../../shared/schema/plan.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -50,6 +51,8 @@ export class Junctions {
   readonly #notices: Notices | null;
   /** By segment and micro-batch: what was not used forward, and so gets no gradient. */
   readonly #gaps = new Map<string, Gaps>();
+  /** Since when parts could not leave for a peer because its link is gone. */
+  readonly #goneSinceMs = new Map<PeerId, number>();
 
   constructor(private readonly context: JunctionContext) {
     const { plan, config, assignment, clock, transport, traffic, patience } = context;
@@ -159,9 +162,7 @@ export class Junctions {
           this.#notices?.sent(end.peer, this.#stream(kind, boundary), item, frames);
         },
       })
-      .then((sent) => {
-        if (!sent) this.context.onLinkLost();
-      });
+      .then((lost) => this.#noteLinks(boundary.ends, lost));
   }
 
   /** The same where there is nothing to send. */
@@ -185,6 +186,20 @@ export class Junctions {
     for (const { forward, backward } of this.#inboxes) {
       forward?.clear();
       backward?.clear();
+    }
+  }
+
+  /** Parts for `lost` did not leave: their links are gone. Where parts may be lost, links are given time to mend. */
+  #noteLinks(ends: readonly LaneEnd[], lost: readonly PeerId[]): void {
+    const { patience, clock, onLinkLost } = this.context;
+    for (const { peer } of ends) {
+      if (!lost.includes(peer)) {
+        this.#goneSinceMs.delete(peer);
+        continue;
+      }
+      const sinceMs = this.#goneSinceMs.get(peer) ?? clock.now();
+      this.#goneSinceMs.set(peer, sinceMs);
+      if (patience?.rule !== 'deadline' || clock.now() - sinceMs > LIMITS.liveness.awayMs) onLinkLost();
     }
   }
 

@@ -76,8 +76,8 @@ export class Outbox {
     this.#fence = { term: plan.term.counter, version: plan.version, planTag: planTag(plan), lane };
   }
 
-  /** Resolves when every frame is queued or dropped; `false` where a link is gone and the part is lost there. */
-  async send(departure: Departure): Promise<boolean> {
+  /** Resolves when every frame is queued or dropped; gives the peers to which the link is gone: there the part is lost. */
+  async send(departure: Departure): Promise<PeerId[]> {
     const { boundary, ends, rows, data } = departure;
     const sent = ends.map((end) => {
       const part = takeRange(data, rows, boundary.shape, boundary.held, end.range);
@@ -87,7 +87,8 @@ export class Outbox {
       }
       return this.#sendPart(end, departure, part);
     });
-    return (await Promise.all(sent)).every(Boolean);
+    const isSent = await Promise.all(sent);
+    return ends.filter((_, i) => !isSent[i]).map(({ peer }) => peer);
   }
 
   /** Frames of a part leave once more (none are named: all of them), as far as the link takes them now. */

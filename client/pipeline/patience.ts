@@ -3,6 +3,7 @@ import { LIMITS } from '../../shared/limits.ts';
 import type { LossRule } from '../../shared/schema/config.ts';
 import { Lateness } from './lateness.ts';
 import { LossShare } from './redundancy.ts';
+import { Budget } from './wait-budget.ts';
 
 /** How long one block waits for parts: the rule, what was seen of each link, and what waiting was in vain in this step. */
 export class Patience {
@@ -11,8 +12,10 @@ export class Patience {
   readonly #losses = new Map<PeerId, LossShare>();
   /** Peers that let a deadline pass without a sign; nobody waits for them until they have caught up. */
   readonly #absent = new Set<PeerId>();
-  #vainMs = 0;
-  #vainUntilMs = -Infinity;
+  /** Waiting for what others' parts, or its own frames, say should come. */
+  readonly #vain: Budget;
+  /** Waiting for what nothing says a word of. */
+  readonly #silence: Budget;
 
   /**
    * @param inFlight most micro-batches that any block may have under way: who is that far beyond a part has done without an answer to it
@@ -25,7 +28,10 @@ export class Patience {
     readonly capMs: number,
     readonly now: () => number,
     private readonly resendMaxMs: number = LIMITS.pipeline.resendMaxMs,
-  ) {}
+  ) {
+    this.#vain = new Budget(capMs);
+    this.#silence = new Budget(LIMITS.pipeline.silenceFactor * capMs);
+  }
 
   /** From the sign that a part was sent until all of it has come. */
   link(peer: PeerId): Lateness {
@@ -76,17 +82,26 @@ export class Patience {
 
   /** When a wait that began then ends: no later than what is left of the step's cap allows. */
   endMs(startMs: number, deadlineMs: number): number {
-    return startMs + Math.min(deadlineMs, Math.max(0, this.capMs - this.#vainMs));
+    return this.#vain.endMs(startMs, deadlineMs);
   }
 
-  /** A wait since `startMs` was in vain. Waits at the same time count once. */
+  /** A wait since `startMs` was in vain. */
   waitedInVain(startMs: number): void {
-    const nowMs = this.now();
-    this.#vainMs += Math.max(0, nowMs - Math.max(startMs, this.#vainUntilMs));
-    this.#vainUntilMs = nowMs;
+    this.#vain.spend(startMs, this.now());
+  }
+
+  /** When a wait without any sign ends that began then: notices, too, may come late beyond use. */
+  silenceEndMs(startMs: number): number {
+    return this.#silence.endMs(startMs, Infinity);
+  }
+
+  /** A wait without any sign since `startMs` was in vain. */
+  waitedInSilence(startMs: number): void {
+    this.#silence.spend(startMs, this.now());
   }
 
   beginStep(): void {
-    this.#vainMs = 0;
+    this.#vain.renew();
+    this.#silence.renew();
   }
 }

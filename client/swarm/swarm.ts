@@ -127,6 +127,7 @@ export class Swarm {
         running: this.record.running,
         mayLead: (peer) => this.record.plan?.dataHomes.includes(peer) ?? false,
         heardByOthers: (peer) => this.#table.reachedByOthers(peer, this.#liveness.alive()),
+        cutOff: this.#isCutOff(),
       }),
       (term, centrality) => this.#broadcast({ type: 'claim', term, centrality }),
       (term) => this.#onTerm(term),
@@ -350,8 +351,10 @@ export class Swarm {
     const alive = this.#alive();
     const term = this.#election.term;
     const centrality = centralities(alive, this.#table.links(alive));
-    if (term && !alive.includes(term.peer) && this.#table.reachedByOthers(term.peer, alive))
-      this.record.detach();
+    if (term && !alive.includes(term.peer)) {
+      if (this.#isCutOff()) this.record.detach('the others');
+      else if (this.#table.reachedByOthers(term.peer, alive)) this.record.detach('the coordinator');
+    }
     const steady =
       term !== null &&
       alive.includes(term.peer) &&
@@ -359,6 +362,14 @@ export class Swarm {
       centrality.get(mostCentral(centrality))! <= LIMITS.election.clearlyBetter * centrality.get(term.peer)!;
     this.#settledSinceMs = steady ? (this.#settledSinceMs ?? this.ports.clock.now()) : null;
     this.#changed();
+  }
+
+  /** True where a run goes on and this peer hears only the smaller part of those who take part in it. */
+  #isCutOff(): boolean {
+    const { running, plan } = this.record;
+    if (!running || !plan) return false;
+    const heard = plan.dataHomes.filter((peer) => this.#alive().includes(peer));
+    return 2 * heard.length < plan.dataHomes.length;
   }
 
   #noteLocally(type: string, message: string): void {

@@ -18,6 +18,7 @@ export class SimNetwork {
   readonly #shapes = new Map<string, LinkShape>();
   readonly #cut = new Set<string>();
   readonly #heldUntilMs = new Map<PeerId, number>();
+  readonly #silent = new Set<PeerId>();
   /** For tests: frames on the data channel that never arrive. */
   isLost: ((from: PeerId, to: PeerId, frame: Uint8Array) => boolean) | null = null;
 
@@ -60,6 +61,12 @@ export class SimNetwork {
     this.#heldUntilMs.set(peer, this.time.nowMs + ms);
   }
 
+  /** Nothing comes from a peer or to it any more, and its links say nothing of that: it is out of reach. */
+  silence(peer: PeerId, isSilent: boolean): void {
+    if (isSilent) this.#silent.add(peer);
+    else this.#silent.delete(peer);
+  }
+
   cut(a: PeerId, b: PeerId): void {
     this.#cut.add(pairKey(a, b));
     this.#peers.get(a)?.shut(b, 'cut');
@@ -79,6 +86,7 @@ export class SimNetwork {
 
   deliver(from: PeerId, to: PeerId, channel: Channel, bytes: Uint8Array, atMs: number): void {
     if (channel === 'data' && this.isLost?.(from, to, bytes)) return;
+    if (this.#silent.has(from) || this.#silent.has(to)) return;
     this.time.at(atMs, () => {
       const heldUntilMs = this.#heldUntilMs.get(to) ?? 0;
       if (heldUntilMs > this.time.nowMs) this.deliver(from, to, channel, bytes, heldUntilMs);

@@ -5,6 +5,7 @@ import type { RunConfig } from '../../../shared/schema/config.ts';
 import type { Control } from '../../../shared/schema/control.ts';
 import type { Plan, Term } from '../../../shared/schema/plan.ts';
 import { gridShortage } from '../../grid.ts';
+import { Absences } from './absences.ts';
 import { Conclusion } from './conclusion.ts';
 import { describeDeparture, NOTHING, type Departure, type Stock } from './mending.ts';
 import { Fenced, Office, type CoordinatorContext } from './office.ts';
@@ -14,6 +15,7 @@ import { describeReplan } from './replanning.ts';
 import { Watch, type Outcome } from './watch.ts';
 
 const STOPPED_AT_ONCE = 'Stopped before the first step.';
+const GOING_ON = 'Its lanes are done without until it is heard again.';
 const REPLANNING = 'A new plan is made from what was measured.';
 
 /**
@@ -36,6 +38,7 @@ export class Coordinator {
   #runs = 0;
   /** The step before which a new plan is made by what was measured so far; null where none is due. */
   #replanAt: number | null = null;
+  readonly #absences: Absences;
 
   constructor(
     private readonly context: CoordinatorContext,
@@ -43,6 +46,7 @@ export class Coordinator {
   ) {
     this.#office = new Office(context, term);
     this.#pausing = new Pausing(this.#office);
+    this.#absences = new Absences(context);
   }
 
   /**
@@ -103,6 +107,10 @@ export class Coordinator {
 
   onAlive(peer: PeerId): void {
     this.#office.brief(peer);
+    if (this.#absences.end(peer)) {
+      this.#watch?.back(peer);
+      this.#office.event('peer-back', `${this.context.nameOf(peer)} is back.`, { peer });
+    }
     if (this.#pausing.departures.some((departure) => departure.peer === peer)) {
       this.#office.event('peer-back', `${this.context.nameOf(peer)} is back.`, { peer });
     }
@@ -112,6 +120,11 @@ export class Coordinator {
     this.#office.gone(departure.peer);
     if (!this.#conducting) return;
     const { peer, reason } = departure;
+    if (this.#plan && this.#absences.add(this.#plan, departure)) {
+      this.#watch?.away(peer);
+      this.#office.event('peer-away', `${describeDeparture(departure)} ${GOING_ON}`, { peer, reason });
+      return;
+    }
     this.#pausing.departures.push(departure);
     this.#office.event('peer-left', describeDeparture(departure), { peer, reason });
     if (this.#plan && holdersOf(this.#plan).includes(peer)) this.#watch?.happen({ kind: 'departed' });
@@ -230,6 +243,7 @@ export class Coordinator {
     const gone = holdersOf(plan).some((peer) => !this.context.alive().includes(peer));
     if (gone) watch.happen({ kind: 'departed' });
     const outcome = await watch.outcome;
+    this.#pausing.departures.push(...this.#absences.take());
     this.#office.assertHeld();
     return outcome;
   }

@@ -15,6 +15,8 @@ export type Outcome =
   | { kind: 'trouble'; message: string }
   | { kind: 'fatal'; message: string };
 
+const CHECK_MS = 500;
+
 /** Waits for what ends the work under one plan: all blocks done, somebody gone, trouble, a stall. The first one counts. */
 export class Watch {
   readonly outcome: Promise<Outcome>;
@@ -22,6 +24,8 @@ export class Watch {
   #cancel: Cancel = () => undefined;
   #progressMs: number;
   readonly #done = new Set<PeerId>();
+  /** Since when holders of blocks that the others can do without are away. */
+  readonly #awaySinceMs = new Map<PeerId, number>();
 
   constructor(
     private readonly clock: Clock,
@@ -47,13 +51,29 @@ export class Watch {
     if (holdersOf(this.plan.stages).every((holder) => this.#done.has(holder))) this.happen({ kind: 'done' });
   }
 
+  /** A holder is not heard any more; work goes on as long as steps do, for a while. */
+  away(peer: PeerId): void {
+    this.#awaySinceMs.set(peer, this.clock.now());
+  }
+
+  back(peer: PeerId): void {
+    this.#awaySinceMs.delete(peer);
+  }
+
   #check(): void {
-    const limitMs = LIMITS.run.stallMs + 5 * this.plan.predicted.stepMs;
-    const idleMs = this.clock.now() - this.#progressMs;
-    if (idleMs > limitMs) {
+    const nowMs = this.clock.now();
+    const idleMs = nowMs - this.#progressMs;
+    if (this.#isMissed(nowMs, idleMs)) this.happen({ kind: 'departed' });
+    else if (idleMs > LIMITS.run.stallMs + 5 * this.plan.predicted.stepMs)
       this.happen({ kind: 'trouble', message: `nothing was finished for ${Math.round(idleMs / 1000)} s` });
-    } else {
-      this.#cancel = this.clock.after(1000, () => this.#check());
-    }
+    else this.#cancel = this.clock.after(CHECK_MS, () => this.#check());
+  }
+
+  /** True where somebody is away, and too long, or the others do not get on without. */
+  #isMissed(nowMs: number, idleMs: number): boolean {
+    const { awayMs, awayStallMs } = LIMITS.liveness;
+    const since = [...this.#awaySinceMs.values()];
+    if (since.length === 0) return false;
+    return nowMs - Math.min(...since) > awayMs || idleMs > awayStallMs + 3 * this.plan.predicted.stepMs;
   }
 }

@@ -16,6 +16,8 @@ export interface ElectionView {
   mayLead(peer: PeerId): boolean;
   /** A peer that this one does not hear is heard by others. */
   heardByOthers(peer: PeerId): boolean;
+  /** A run goes on, and most of those who take part in it are not heard: it is this peer that was cut off, rather than they. */
+  cutOff: boolean;
 }
 
 /** Negative where `a` fences `b`: the higher counter, then the lower id. */
@@ -79,7 +81,8 @@ export class Election {
     }
     this.#wantedSinceMs ??= this.clock.now();
     const waited = this.clock.now() - this.#wantedSinceMs;
-    if (waited < LIMITS.election.settleMs + turn * LIMITS.election.claimTimeoutMs) return;
+    const patienceMs = view.cutOff ? LIMITS.liveness.awayMs : 0;
+    if (waited < LIMITS.election.settleMs + turn * LIMITS.election.claimTimeoutMs + patienceMs) return;
     this.#claim((this.#term?.counter ?? 0) + 1);
   }
 

@@ -59,11 +59,11 @@ export class RunRecord {
     this.plan = state.plan ?? this.plan;
   }
 
-  /** This peer hears the others, but not the coordinator: the room goes on without it for the time being. */
-  detach(): void {
+  /** This peer does not hear the coordinator, or anybody: the room goes on without it for the time being. */
+  detach(from: string): void {
     if (!this.running) return;
     this.phase = 'paused';
-    this.message = 'This device has no link to the coordinator. It takes part again when the link is back.';
+    this.message = `This device has no link to ${from}. It takes part again when the link is back.`;
   }
 
   addStep(step: number, metrics: Metrics, nowMs: number): void {
