@@ -36,6 +36,11 @@ export const LIMITS = {
     slowBytesPerSecond: 1_000_000,
     /** ... and in its buffer, and once more in our queue, there waits no more than it takes in so long: the rest would be stale. */
     bufferedMs: 300,
+    /** Connections to one peer: the link's own, and spare ones for data while that is slow. */
+    connections: 4,
+    /** So long a spare connection is tried, and another is only worth it where data then drains faster by that factor. */
+    lineTrialMs: 3_000,
+    lineGain: 1.25,
     /** Fifteen of them make a frame. */
     pieceBytes: 1_104,
     /** Frames of which not all pieces have come. */

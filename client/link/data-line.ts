@@ -16,6 +16,7 @@ export class DataLine {
   readonly #drain = new DrainRate();
   readonly #joiner = new PieceJoiner();
   #framesSplit = 0;
+  #channels = 1;
 
   constructor(
     private readonly limits: LinkLimits,
@@ -43,15 +44,22 @@ export class DataLine {
     return this.#queue.push(frame, this.#water.queueBytes);
   }
 
-  pump(channel: DataSink, sent: (frame: Uint8Array) => void): void {
-    const before = channel.bufferedAmount;
+  /** How fast the channels take data together, as far as is known; Infinity before that. */
+  get bytesPerSecond(): number {
+    return this.#drain.bytesPerSecond;
+  }
+
+  /** @param channels one or more, that frames may go through, each through whichever has the least before it */
+  pump(channels: readonly DataSink[], sent: (frame: Uint8Array) => void): void {
+    const before = bufferedIn(channels);
     this.#drain.look(before, this.clock.now());
+    this.#channels = channels.length;
     const { highWaterBytes, thresholdBytes, inPieces } = this.#water;
-    channel.bufferedAmountLowThreshold = thresholdBytes;
-    this.#queue.pump(channel, sent, highWaterBytes, (frame) =>
+    for (const channel of channels) channel.bufferedAmountLowThreshold = thresholdBytes;
+    this.#queue.pump(leastOf(channels), sent, highWaterBytes, (frame) =>
       inPieces || isPiece(frame) ? splitFrame(frame, this.#framesSplit++) : [frame],
     );
-    this.#drain.gave(channel.bufferedAmount - before, this.clock.now());
+    this.#drain.gave(bufferedIn(channels) - before, this.clock.now());
   }
 
   /** The frame that a message is, or completes; null where pieces are missing yet; or why it is refused, as a short stable word. */
@@ -65,6 +73,20 @@ export class DataLine {
   }
 
   get #water(): Water {
-    return waterOf(this.#drain.bytesPerSecond, this.limits);
+    return waterOf(this.#drain.bytesPerSecond, this.limits, this.#channels);
   }
+}
+
+const bufferedIn = (channels: readonly DataSink[]): number =>
+  channels.reduce((sum, { bufferedAmount }) => sum + bufferedAmount, 0);
+
+/** Several channels as one: what it is given goes to the one with the least before it. */
+function leastOf(channels: readonly DataSink[]): Sink {
+  const least = () => channels.reduce((a, b) => (b.bufferedAmount < a.bufferedAmount ? b : a));
+  return {
+    get bufferedAmount() {
+      return least().bufferedAmount;
+    },
+    send: (bytes) => least().send(bytes),
+  };
 }

@@ -1,4 +1,4 @@
-const CLOSED = 'the other side closed the link';
+export const CLOSED = 'the other side closed the link';
 
 export const timeoutReason = (waitMs: number): string =>
   `no connection within ${Math.round(waitMs / 1000)} s: check that both devices are on the same network and that it lets ` +

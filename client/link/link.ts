@@ -19,6 +19,9 @@ export interface LinkLimits {
   disconnectedMs: number;
   packetWatchMs: number;
   candidates: number;
+  connections: number;
+  lineTrialMs: number;
+  lineGain: number;
 }
 
 /** What a link tells its owner; never during its construction, and nothing after `onClose` or `close()`. */

@@ -1,39 +1,31 @@
-import SimplePeer from 'simple-peer';
 import { releaseFrame } from '../../shared/frame-pool.ts';
 import type { Cancel } from '../ports/clock.ts';
 import type { Channel } from '../ports/transport.ts';
+import { Connection } from './connection.ts';
 import { DataLine, type DataSink } from './data-line.ts';
 import type { Link, LinkOptions, Signal } from './link.ts';
 import { later, type Later } from './later.ts';
-import { failReason, startReason, timeoutReason } from './link-reasons.ts';
+import { CLOSED, failReason, startReason, timeoutReason } from './link-reasons.ts';
 import { OutQueue } from './out-queue.ts';
 import { PacketWatch } from './packet-watch.ts';
+import { SpareLines } from './spare-lines.ts';
 import { thresholdOf } from './water.ts';
 
 /** Both sides create the data channel with this stream id; browsers number theirs from 0 up. */
 const DATA_CHANNEL_ID = 100;
 
-/** simple-peer has one channel and no back-pressure: the second channel and the watermarks need what it hides. */
-interface Internals {
-  _pc?: RTCPeerConnection | null;
-  _channel?: RTCDataChannel | null;
-}
-
 /**
- * A link over WebRTC: simple-peer's own channel carries control, a second one on the same connection carries data.
- * It is open when both are.
+ * A link over WebRTC: simple-peer's own channel carries control, a second one on the same connection carries data. It is open when both
+ * are. Where data goes slowly, it goes by spare connections instead, and control has its own to itself.
  */
 export class PeerLink implements Link {
   readonly #options: LinkOptions;
   readonly #control: OutQueue;
   readonly #data: DataLine;
-  #peer: SimplePeer.Instance | null = null;
+  readonly #spares: SpareLines;
+  #connection: Connection | null = null;
   #dataChannel: RTCDataChannel | null = null;
   #controlChannel: RTCDataChannel | null = null;
-  #described = false;
-  #candidates = 0;
-  /** Candidates that came before the description they belong to. */
-  #pending: RTCIceCandidateInit[] = [];
   #open = false;
   #closed = false;
   #cancelTimeout: Cancel | null = null;
@@ -51,6 +43,17 @@ export class PeerLink implements Link {
       highWaterBytes,
     });
     this.#data = new DataLine(limits, clock);
+    this.#spares = new SpareLines({
+      ...options,
+      tell: (note) => void this.send('control', note),
+      onOpen: (channel) => {
+        this.#watch(channel, limits.frameBytes);
+        this.#pump();
+      },
+      onData: (data) => this.#received('data', data),
+      onBroken: (reason) => this.#fail(reason),
+      onRefused: (reason) => options.events.onRefused(reason),
+    });
     try {
       this.#start();
       const wait = limits.connectTimeoutMs;
@@ -73,10 +76,7 @@ export class PeerLink implements Link {
   }
 
   signal(signal: Signal): void {
-    if (this.#closed) return;
-    if (signal.type === 'candidate') this.#takeCandidate(signal.candidate);
-    else if (signal.type === 'offer' || signal.type === 'answer') this.#takeDescription(signal);
-    else this.#options.events.onRefused('media-request');
+    this.#connection?.signal(signal);
   }
 
   send(channel: Channel, bytes: Uint8Array): boolean {
@@ -104,38 +104,35 @@ export class PeerLink implements Link {
     this.#packets?.stop();
     this.#control.clear();
     this.#data.clear();
-    this.#pending = [];
     this.#writable?.resolve(false);
+    this.#spares.close();
     this.#dataChannel?.close();
-    this.#peer?.destroy();
+    this.#connection?.close();
   }
 
   #start(): void {
-    const peer = new SimplePeer({
-      initiator: this.#options.initiator,
-      channelName: 'control',
-      config: { iceServers: this.#options.iceServers },
-      // Keeps message borders, and text apart from bytes.
-      objectMode: true,
+    const { clock, events, iceServers, initiator, limits } = this.#options;
+    const connection = new Connection({
+      initiator,
+      iceServers,
+      candidates: limits.candidates,
+      channel: { name: 'control', ordered: true },
+      events: {
+        onSignal: (signal) => events.onSignal(signal),
+        onConnect: (channel) => {
+          this.#controlChannel = channel;
+          this.#watch(channel, limits.controlMessageBytes);
+          this.#maybeOpen();
+        },
+        onData: (data) => this.#received('control', data),
+        onClose: (reason) => this.#fail(reason),
+        onRefused: (reason) => events.onRefused(reason),
+      },
     });
-    this.#peer = peer;
-    // Stays for good: simple-peer can report an error after it was destroyed, and an unheard one would be thrown.
-    peer.on('error', (error) => this.#fail(failReason(error)));
-    peer.on('close', () => this.#fail('the other side closed the link'));
-    peer.on('signal', (signal) => {
-      if (!this.#closed) this.#options.events.onSignal(JSON.parse(JSON.stringify(signal)) as Signal);
-    });
-    peer.on('data', (data: unknown) => this.#received('control', data));
-    peer.on('connect', () => {
-      this.#controlChannel = (peer as Internals)._channel ?? null;
-      if (this.#controlChannel) this.#watch(this.#controlChannel, this.#options.limits.controlMessageBytes);
-      this.#maybeOpen();
-    });
-    peer.on('iceStateChange', (state: string) => this.#watchDisconnected(state));
-
-    const connection = (peer as Internals)._pc;
-    if (!connection) return;
-    const channel = connection.createDataChannel('data', {
+    this.#connection = connection;
+    connection.onIceState((state) => this.#watchDisconnected(state));
+    if (!connection.native) return;
+    const channel = connection.native.createDataChannel('data', {
       negotiated: true,
       id: DATA_CHANNEL_ID,
       ordered: false,
@@ -143,11 +140,10 @@ export class PeerLink implements Link {
     channel.binaryType = 'arraybuffer';
     channel.addEventListener('open', () => this.#maybeOpen());
     channel.addEventListener('message', (event) => this.#received('data', event.data));
-    channel.addEventListener('close', () => this.#fail('the other side closed the link'));
-    this.#watch(channel, this.#options.limits.frameBytes);
+    channel.addEventListener('close', () => this.#fail(CLOSED));
+    this.#watch(channel, limits.frameBytes);
     this.#dataChannel = channel;
-    const { clock, limits } = this.#options;
-    this.#packets = new PacketWatch(connection, clock, limits.packetWatchMs);
+    this.#packets = new PacketWatch(connection.native, clock, limits.packetWatchMs);
   }
 
   #watch(channel: RTCDataChannel, messageBytes: number): void {
@@ -163,32 +159,6 @@ export class PeerLink implements Link {
     this.#options.events.onOpen();
   }
 
-  #takeDescription(signal: { type: 'offer' | 'answer'; sdp: string }): void {
-    const wanted = this.#options.initiator ? 'answer' : 'offer';
-    if (signal.type !== wanted || this.#described) {
-      this.#options.events.onRefused('description-unexpected');
-      return;
-    }
-    this.#described = true;
-    this.#peer?.signal(signal);
-    for (const candidate of this.#pending.splice(0)) this.#addCandidate(candidate);
-  }
-
-  #takeCandidate(candidate: RTCIceCandidateInit): void {
-    if (++this.#candidates > this.#options.limits.candidates)
-      this.#options.events.onRefused('candidate-flood');
-    else if (this.#described) this.#addCandidate(candidate);
-    else this.#pending.push(candidate);
-  }
-
-  /** Past simple-peer, which destroys the link over a candidate that the browser rejects. */
-  #addCandidate(candidate: RTCIceCandidateInit): void {
-    const connection = this.#peer && (this.#peer as Internals)._pc;
-    connection?.addIceCandidate(candidate).catch(() => {
-      if (!this.#closed) this.#options.events.onRefused('candidate-rejected');
-    });
-  }
-
   #received(channel: Channel, data: unknown): void {
     if (this.#closed) return;
     const { limits, stats, events } = this.#options;
@@ -201,6 +171,7 @@ export class PeerLink implements Link {
       events.onRefused('message-oversized');
       return;
     }
+    if (channel === 'control' && this.#spares.receive(bytes)) return;
     const message = channel === 'data' ? this.#data.receive(bytes) : bytes;
     if (message === null) return;
     if (typeof message === 'string') {
@@ -226,7 +197,8 @@ export class PeerLink implements Link {
     };
     try {
       this.#control.pump(sinkOf(this.#controlChannel), sent);
-      if (this.#control.empty) this.#data.pump(sinkOf(this.#dataChannel), sentFrame);
+      if (this.#control.empty) this.#data.pump(this.#dataSinks(this.#dataChannel), sentFrame);
+      this.#spares.consider(this.#data.bytesPerSecond);
     } catch (error) {
       // Not here and now: the caller may be in the middle of a `send`.
       this.#cancelTimeout = this.#options.clock.after(0, () => this.#fail(failReason(error)));
@@ -234,6 +206,11 @@ export class PeerLink implements Link {
     if (!this.#writable || !this.#data.isShort) return;
     this.#writable.resolve(true);
     this.#writable = null;
+  }
+
+  #dataSinks(own: RTCDataChannel): DataSink[] {
+    const spare = this.#spares.channels;
+    return (spare.length > 0 ? spare : [own]).map(sinkOf);
   }
 
   #watchDisconnected(state: string): void {

@@ -12,14 +12,14 @@ export function readLinkSignal(data: string): LinkSignal | string {
   }
   const parsed = v.safeParse(LinkSignalSchema, value);
   if (!parsed.success) return 'signal-malformed';
-  return refuse(parsed.output.signal) ?? parsed.output;
+  return refusalOf(parsed.output.signal) ?? parsed.output;
 }
 
 /**
  * Why a well-formed signal cannot belong to a link that carries data alone; `null` where it can.
  * An offer replaces the link there is, so nonsense must be seen before it is taken.
  */
-function refuse(signal: Signal): string | null {
+export function refusalOf(signal: Signal): string | null {
   switch (signal.type) {
     case 'offer':
     case 'answer':

@@ -1,9 +1,9 @@
 import { LIMITS } from '../../shared/limits.ts';
 import type { LinkLimits } from './link.ts';
 
-/** How much may wait where for one data channel. */
+/** How much may wait where for the data channels of a link. */
 export interface Water {
-  /** In the browser's buffer, at most; below the threshold it asks for more. */
+  /** In the browser's buffer of each, at most; below the threshold it asks for more. */
   highWaterBytes: number;
   thresholdBytes: number;
   /** In our queue, at most; and the most that still is a short one. */
@@ -22,15 +22,15 @@ type Limits = Pick<
 export const thresholdOf = (messageBytes: number, limits: Pick<Limits, 'highWaterBytes' | 'lowWaterBytes'>) =>
   Math.min(limits.lowWaterBytes, limits.highWaterBytes - messageBytes);
 
-/** The marks for a channel that takes so much. What waits on a slow one is late by as long as it waits: little may. */
-export function waterOf(bytesPerSecond: number, limits: Limits): Water {
+/** The marks for channels that take so much together. What waits on slow ones is late by as long as it waits: little may. */
+export function waterOf(bytesPerSecond: number, limits: Limits, channels = 1): Water {
   const { frameBytes, highWaterBytes, lowWaterBytes, queueBytes, slowBytesPerSecond, bufferedMs } = limits;
   if (bytesPerSecond >= slowBytesPerSecond) {
     const thresholdBytes = thresholdOf(frameBytes, limits);
     return { highWaterBytes, thresholdBytes, queueBytes, shortBytes: lowWaterBytes, inPieces: false };
   }
   const soonBytes = (bytesPerSecond * bufferedMs) / 1000;
-  const high = Math.min(highWaterBytes, Math.max(2 * LIMITS.link.pieceBytes, soonBytes));
+  const high = Math.min(highWaterBytes, Math.max(2 * LIMITS.link.pieceBytes, soonBytes / channels));
   const queue = Math.min(queueBytes, Math.max(3 * frameBytes, soonBytes));
   return {
     highWaterBytes: high,

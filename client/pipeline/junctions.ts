@@ -191,7 +191,7 @@ export class Junctions {
 
   /** Parts for `lost` did not leave: their links are gone. Where parts may be lost, links are given time to mend. */
   #noteLinks(ends: readonly LaneEnd[], lost: readonly PeerId[]): void {
-    const { patience, clock, onLinkLost } = this.context;
+    const { patience, clock } = this.context;
     for (const { peer } of ends) {
       if (!lost.includes(peer)) {
         this.#goneSinceMs.delete(peer);
@@ -199,7 +199,8 @@ export class Junctions {
       }
       const sinceMs = this.#goneSinceMs.get(peer) ?? clock.now();
       this.#goneSinceMs.set(peer, sinceMs);
-      if (patience?.rule !== 'deadline' || clock.now() - sinceMs > LIMITS.liveness.awayMs) onLinkLost();
+      if (patience?.rule !== 'deadline' || clock.now() - sinceMs > LIMITS.liveness.awayMs)
+        this.context.onLinkLost();
     }
   }
 

@@ -135,7 +135,8 @@ async function sendParts(ms: number): Promise<void> {
   const end = performance.now() + ms;
   while (performance.now() < end) {
     const departure = { kind: 'forward' as const, boundary, ends: boundary.ends, step: step++, micro: 0 };
-    if ((await outbox.send({ ...departure, rows: ROWS, data })).length > 0) throw new Error('The link broke.');
+    if ((await outbox.send({ ...departure, rows: ROWS, data })).length > 0)
+      throw new Error('The link broke.');
   }
 }
 

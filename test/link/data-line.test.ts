@@ -20,7 +20,7 @@ class Lab {
   }
 
   pump(): void {
-    this.line.pump(this, () => undefined);
+    this.line.pump([this], () => undefined);
   }
 
   /** The channel takes so much for so long; who sends keeps the line full, or sends a frame each so many milliseconds. */

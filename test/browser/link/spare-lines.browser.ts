@@ -1,0 +1,91 @@
+import { assert } from '@open-wc/testing';
+import { LIMITS } from '../../../shared/limits.ts';
+import { Lab, open, pattern, pause, same, until, type Tab } from './meshes.ts';
+
+const SIZE = 8_000;
+const ENDS = 2;
+
+/** Every rate is slow, and lines are tried at short intervals. */
+const slow = (lineGain: number) => ({
+  limits: { slowBytesPerSecond: 1e12, lineTrialMs: 50, lineGain },
+});
+
+async function send(from: Tab, to: Tab, count: number): Promise<void> {
+  const sentBefore = to.got('data').length;
+  for (let i = 0; i < count; i++) {
+    while (!from.mesh.send(to.id, 'data', pattern(SIZE, i))) await from.mesh.whenWritable(to.id);
+    if (i % 10 === 0) await pause(5);
+  }
+  await until('all frames', () => to.got('data').length === sentBefore + count);
+  const got = to.got('data').slice(sentBefore);
+  const missing = Array.from({ length: count }, (_, i) => pattern(SIZE, i)).filter(
+    (frame) => !got.some((bytes) => same(bytes, frame)),
+  );
+  assert.equal(missing.length, 0, 'every frame came, as it was');
+}
+
+describe('spare connections for data', () => {
+  const lab = new Lab();
+  before(() => lab.start());
+  afterEach(() => lab.clear());
+  after(() => lab.stop());
+
+  for (const [who, sender] of ['who began the link', 'who did not'].entries()) {
+    it(`are made while data goes slowly, up to a limit, whoever sends: ${sender}`, async () => {
+      const [room, a, b] = lab.room('ab', slow(0));
+      await lab.join(a, b);
+      const signals = room.log.length;
+      const [from, to] = who === 0 ? [b, a] : [a, b];
+      await send(from, to, 300);
+      await until('all connections', () => lab.connections.length === ENDS * LIMITS.link.connections);
+      await send(from, to, 300);
+      assert.equal(lab.connections.length, ENDS * LIMITS.link.connections);
+      assert.isTrue(from.mesh.send(to.id, 'control', pattern(50, 1)));
+      await until('the control message', () => to.got('control').length === 1);
+      assert.equal(room.log.length, signals, 'the server has no part in it');
+      assert.deepEqual([...a.mesh.refusals.recent(), ...b.mesh.refusals.recent()], []);
+    });
+  }
+
+  it('are no more than one where it does not help', async () => {
+    const [, a, b] = lab.room('ab', slow(1e6));
+    await lab.join(a, b);
+    await send(b, a, 600);
+    assert.equal(lab.connections.length, ENDS * 2);
+  });
+
+  it('are none where data goes fast', async () => {
+    const [, a, b] = lab.room('ab', { limits: { slowBytesPerSecond: 1, lineTrialMs: 50 } });
+    await lab.join(a, b);
+    await send(b, a, 300);
+    assert.equal(lab.connections.length, ENDS);
+  });
+
+  it('take the link with them when they break, and it is made anew', async () => {
+    const [, a, b] = lab.room('ab', slow(1e6));
+    await lab.join(a, b);
+    await send(b, a, 300);
+    await until('a spare connection', () => lab.connections.length === ENDS * 2);
+    await send(b, a, 300);
+    lab.connections[ENDS].close();
+    await until('the link is down', () => a.closed.length > 0 && b.closed.length > 0);
+    await open(a, b);
+    await send(b, a, 50);
+  });
+
+  it('are not made for a peer that asks wrongly', async () => {
+    const [, a, b] = lab.room('ab');
+    await lab.join(a, b);
+    const note = (text: string) => Uint8Array.of(0xc1, ...new TextEncoder().encode(text));
+    const offer = { type: 'signal', line: 1, signal: { type: 'offer', sdp: 'v=0' } };
+    for (const text of ['', '{', '{"type":"wanted","more":1}', JSON.stringify(offer), '{"type":"wanted"}'])
+      assert.isTrue(b.mesh.send(a.id, 'control', note(text)));
+    await until('refusals', () => a.mesh.refusals.recent().length === 5);
+    assert.deepEqual(
+      a.mesh.refusals.recent().map(({ reason }) => reason),
+      [...new Array<string>(3).fill('line-note-malformed'), 'description-malformed', 'line-unexpected'],
+    );
+    assert.equal(lab.connections.length, ENDS);
+    await send(b, a, 50);
+  });
+});
