@@ -1,7 +1,8 @@
 import type { PeerId } from '../../shared/ids.ts';
 
 /**
- * `control`: reliable and ordered, small messages (plans, heartbeats, notices).
+ * `control`: reliable and ordered, small messages (plans, heartbeats, notices) in MessagePack. None begins with the byte 0xC1, which links
+ * keep for what they tell each other.
  * `data`: reliable, unordered frames of at most LIMITS.link.frameBytes (parts and blobs).
  */
 export type Channel = 'control' | 'data';

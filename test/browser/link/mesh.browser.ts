@@ -182,12 +182,13 @@ describe('mesh', () => {
     for (const tab of [a, b]) tab.seat.join();
     await open(a, b);
     const { earlyMessages } = LIMITS.link;
-    for (let i = 0; i < earlyMessages + 30; i++) a.mesh.send(b.id, 'control', pattern(20, i));
+    const message = (i: number) => Uint8Array.of(0x80, ...pattern(20, i));
+    for (let i = 0; i < earlyMessages + 30; i++) a.mesh.send(b.id, 'control', message(i));
     await until('the excess refused', () => b.mesh.refusals.count('early-overflow') === 30);
     b.listen();
     assert.deepEqual(b.opened, [a.id]);
     assert.equal(b.received.length, earlyMessages);
-    assert.isTrue(b.got('control').every((bytes, i) => same(bytes, pattern(20, i))));
+    assert.isTrue(b.got('control').every((bytes, i) => same(bytes, message(i))));
   });
 
   it('knows that packets come where no message does', async () => {
