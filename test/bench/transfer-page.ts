@@ -55,7 +55,8 @@ async function transferTimes(): Promise<TransferTimes[]> {
         start = performance.now();
         const back = downs[arm](made);
         note(down.times[arm], start, turn);
-        if (back.some((value, i) => value !== numbers[i])) throw new Error(`${what}: ${arm} changes numbers.`);
+        if (back.some((value, i) => value !== numbers[i]))
+          throw new Error(`${what}: ${arm} changes numbers.`);
         x.dispose();
         made.dispose();
       }
