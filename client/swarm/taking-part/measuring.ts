@@ -37,7 +37,7 @@ export async function measureDevice(compute: Compute, config: RunConfig): Promis
         passageWidth(shape, held),
       );
       const passedMs = (numbers: number) => taskMs + rows * numbers * msPerNumber;
-      const beyond = (ms: number, passed: number) => Math.max(ms - passed, 0) / shares[i];
+      const beyond = (ms: number, passed: number) => Math.max(ms - passed, COMPUTED_LEAST * ms) / shares[i];
       const backward = beyond(backwardMs, passedMs(widths[1] + (input.kind === 'samples' ? 0 : widths[0])));
       return {
         forwardMs: beyond(forwardMs, passedMs(widths[0] + widths[1])),
@@ -50,6 +50,12 @@ export async function measureDevice(compute: Compute, config: RunConfig): Promis
     msPerNumber,
   };
 }
+
+/**
+ * Of a pass at least so much is computing, whatever the way in and out took when it was measured: on a busy processor that varies, and a
+ * device that seemed to compute in no time at all would get everything.
+ */
+const COMPUTED_LEAST = 0.1;
 
 /** Wide enough for what it takes to stand out from a task's time. */
 const WIDE = 2000;

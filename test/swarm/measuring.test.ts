@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { runConfig } from '../../client/defaults.ts';
+import type { BlockSpec, Compute } from '../../client/ports/compute.ts';
+import { measureDevice } from '../../client/swarm/taking-part/measuring.ts';
+
+/** A device whose layers take so long, and the way in and out so long. */
+const deviceOf = (layerMs: number, passageMs: number) =>
+  ({
+    profile: (blocks: BlockSpec[]) =>
+      Promise.resolve(
+        blocks.map(({ segments }) => {
+          const ms = segments.every(({ ops }) => ops.length === 0) ? passageMs : layerMs;
+          return { forwardMs: ms, backwardMs: 2 * ms, weightsMs: ms };
+        }),
+      ),
+  }) as unknown as Compute;
+
+describe('measuring a device', () => {
+  it('takes the way in and out off what layers took', async () => {
+    const { costs, taskMs } = await measureDevice(deviceOf(100, 2), runConfig());
+    assert.equal(taskMs, 3, 'the mean of there and back');
+    for (const { forwardMs, backwardMs } of costs) {
+      assert.equal(forwardMs, 97);
+      assert.equal(backwardMs, 197);
+    }
+  });
+
+  it('never finds that a device computes in no time, though the way there seemed to take longer', async () => {
+    const { costs } = await measureDevice(deviceOf(5, 40), runConfig());
+    for (const { forwardMs, backwardMs, weightsMs } of costs) {
+      assert.equal(forwardMs, 0.5);
+      assert.equal(backwardMs, 1);
+      assert.ok(weightsMs > 0);
+    }
+  });
+});
