@@ -7,6 +7,7 @@ import { Ledger } from '../../client/pipeline/ledger.ts';
 import { Patience } from '../../client/pipeline/patience.ts';
 import { nextTask, type BlockProgress } from '../../client/pipeline/schedule.ts';
 import { Feed } from '../../client/pipeline/feed.ts';
+import { LIMITS } from '../../shared/limits.ts';
 import { decodeFrame, encodePart, PART_FRAME_NUMBERS, type PartFrame } from '../../shared/frames.ts';
 import type { LossRule } from '../../shared/schema/config.ts';
 import { WIRE_FORMATS, type WireFormat } from '../../shared/wire.ts';
@@ -330,6 +331,43 @@ describe('the inbox', () => {
     const { data, gaps } = inbox.take(3, 1);
     assert.deepEqual(gaps, new Map([[0, new Set([1])]]));
     data.forEach((x, i) => assert.equal(x, i < first.count ? 0 : numbers[i]));
+  });
+
+  it('gives up what nothing is heard of, once in a step, and never under a rule that waits', () => {
+    let nowMs = 1_000;
+    const capMs = 2_000;
+    const silentMs = LIMITS.pipeline.silenceFactor * capMs;
+    const boundary = {
+      index: 0,
+      shape: { shape: [width], units: width, outer: 1, inner: 1, space: 0 },
+      held: [0, width] as [number, number],
+      ends: [{ peer: 'a', lane: 0, range: [0, width] as [number, number] }],
+    };
+    const silent = (rule: LossRule) => {
+      const patience = new Patience(rule, 4, capMs, () => nowMs);
+      const inbox = new Inbox({
+        kind: 'forward',
+        format: 'float32',
+        boundary,
+        rows: () => rows,
+        micros: 4,
+        window: () => [0, 1],
+        patience,
+      });
+      return { inbox, patience };
+    };
+    assert.equal(silent('stall').inbox.dueMs(0, 0), Infinity);
+    const { inbox, patience } = silent('deadline');
+    assert.equal(inbox.dueMs(0, 0), 1_000 + silentMs);
+    nowMs += silentMs - 1;
+    assert.equal(inbox.dueMs(0, 0), 1_000 + silentMs, 'counted from when it was first wanted');
+    assert.ok(!inbox.has(0, 0));
+    nowMs += 1;
+    assert.ok(inbox.take(0, 0).isEmpty);
+    assert.ok(inbox.has(0, 1), 'the rest of the step is not waited for again');
+    inbox.take(0, 1);
+    patience.beginStep();
+    assert.equal(inbox.dueMs(0, 2), nowMs + silentMs);
   });
 
   it('does not give what is not whole', () => {
