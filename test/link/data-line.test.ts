@@ -92,6 +92,33 @@ describe('a data line', () => {
     assert.ok(lab.sent.at(-1)!.length <= pieceBytes);
   });
 
+  it('goes on by the other channels where one is stuck, and keeps no more before each than its share', () => {
+    const clock = new FakeClock();
+    const line = new DataLine(LIMITS.link, clock);
+    const channels = [0, 1, 2].map(() => ({
+      bufferedAmount: 0,
+      bufferedAmountLowThreshold: 0,
+      sentBytes: 0,
+      send(bytes: Uint8Array) {
+        this.bufferedAmount += bytes.length;
+        this.sentBytes += bytes.length;
+      },
+    }));
+    const rate = 100_000;
+    for (let ms = 0; ms < 15_000; ms++) {
+      clock.advance(1);
+      for (const channel of channels.slice(1))
+        channel.bufferedAmount = Math.max(0, channel.bufferedAmount - rate / 2 / 1000);
+      while (line.push(new Uint8Array(frameBytes)));
+      line.pump(channels, () => undefined);
+    }
+    const [stuck, ...others] = channels;
+    for (const { sentBytes } of others) assert.ok(sentBytes > 0.8 * (rate / 2) * 15, `${sentBytes} bytes`);
+    assert.ok(stuck.sentBytes <= highWaterBytes);
+    const share = (1.2 * rate * bufferedMs) / 1000 / channels.length;
+    for (const { bufferedAmount } of others) assert.ok(bufferedAmount <= share, `${bufferedAmount} wait`);
+  });
+
   it('gives frames as they were, whatever they begin with', () => {
     const lab = new Lab();
     const frames = Array.from({ length: 256 }, (_, first) => Uint8Array.of(first, 1, 2, 3));
