@@ -49,7 +49,7 @@ export interface Way {
 
 /**
  * What a part takes of the processor at either end, of its time on the link: measured with two browsers that render in software, each
- * on a processor of its own, 55 ms of 125 per MB.
+ * on a processor of its own, 55 ms of 125 per MB. A slower processor takes so much longer for that as it does for layers.
  */
 const PROCESSOR_SHARE = 0.45;
 
@@ -64,6 +64,7 @@ export function actorsOf(
 ): Actor[][] {
   /** By the segment's index in the partition. */
   const acts: Map<number, Act>[][] = [];
+  const processorShares = processorSharesOf(problem);
   const actors = partition.stages.map(({ lanes }, stage) => {
     acts.push(lanes.map(() => new Map<number, Act>()));
     return lanes.map((peer, lane): Actor => {
@@ -97,9 +98,8 @@ export function actorsOf(
         [own, sender],
         [other, receiver],
       ] as const) {
-        if (!problem.workers[worker].onProcessor) continue;
-        act.forwardMs += PROCESSOR_SHARE * there.sendMs;
-        act.backwardMs += PROCESSOR_SHARE * back.sendMs;
+        act.forwardMs += processorShares[worker] * there.sendMs;
+        act.backwardMs += processorShares[worker] * back.sendMs;
       }
     }
   }
@@ -110,6 +110,12 @@ export function actorsOf(
   }
   arrivals.open();
   return actors;
+}
+
+/** By worker: of a part's time on a link, what its sending or coming takes from computing. */
+function processorSharesOf({ workers }: Problem): number[] {
+  const fastest = Math.max(...workers.filter(({ onProcessor }) => onProcessor).map(({ speed }) => speed));
+  return workers.map(({ onProcessor, speed }) => (onProcessor ? PROCESSOR_SHARE * (fastest / speed) : 0));
 }
 
 /** Lanes without units of a tensor have no part in what others do with it. */
