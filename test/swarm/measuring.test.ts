@@ -26,6 +26,18 @@ describe('measuring a device', () => {
     }
   });
 
+  it('does not count the first thing that it measures', async () => {
+    const device = deviceOf(100, 2);
+    const profile = device.profile.bind(device);
+    device.profile = async (blocks) =>
+      (await profile(blocks)).map((cost, i) =>
+        i === 0 ? { forwardMs: 70, backwardMs: 70, weightsMs: 0 } : cost,
+      );
+    const { costs, taskMs } = await measureDevice(device, runConfig());
+    assert.equal(taskMs, 3);
+    assert.ok(costs.every(({ forwardMs }) => forwardMs === 97));
+  });
+
   it('never finds that a device computes in no time, though the way there seemed to take longer', async () => {
     const { costs } = await measureDevice(deviceOf(5, 40), runConfig());
     for (const { forwardMs, backwardMs, weightsMs } of costs) {
