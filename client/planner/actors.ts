@@ -98,6 +98,7 @@ export function actorsOf(
         [own, sender],
         [other, receiver],
       ] as const) {
+        if (processorShares[worker] === 0) continue;
         act.forwardMs += processorShares[worker] * there.sendMs;
         act.backwardMs += processorShares[worker] * back.sendMs;
       }
