@@ -109,6 +109,7 @@ export const ReportSchema = v.strictObject({
       why: v.string(),
     }),
   }),
+  /** In order. A step whose samples all went without an answer (a link was cut under `deadline`) has no loss and is not among them. */
   steps: v.array(
     v.strictObject({ step: count, loss: v.pipe(v.number(), v.finite()), accuracy: share, t_ms: amount }),
   ),

@@ -57,8 +57,14 @@ describe('the lab', { skip: hostsProblem() ?? false }, () => {
       .map((number) => Number(number.replaceAll(',', '')));
     assert.ok(sent > 500 && lost > 0.02 * sent && lost < 0.3 * sent, `${lost} of ${sent}`);
     assert.match(text, /^Cut of peer 2 +at step \d+ for 0\.\d s; longest pause/m);
-    const { steps, peers } = JSON.parse(readFileSync(report, 'utf8')) as Report;
-    assert.deepEqual([steps.length, peers.length], [60, 2]);
+    const { steps, peers, micro_batches } = JSON.parse(readFileSync(report, 'utf8')) as Report;
+    assert.equal(peers.length, 2);
+    // While the link is cut, the head may end a step for which nothing came: each costs it two micro-batches.
+    const unheard = 60 - steps.length;
+    assert.ok(
+      unheard >= 0 && unheard <= 10 && 2 * unheard <= micro_batches.skipped,
+      `${unheard} steps without a loss, ${micro_batches.skipped} micro-batches skipped`,
+    );
   });
 
   it('is removed where it is interrupted', async () => {
