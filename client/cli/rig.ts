@@ -42,6 +42,8 @@ export interface RigOptions {
   pageDir?: string;
   /** The program that starts the browser of a peer, given the Chromium that was found: that itself by default. */
   starterOf?: (peer: number, chromium: string) => string;
+  /** Hears of every browser before a peer is in it. */
+  onBrowser?: (browser: PeerBrowser, peer: number) => void;
   /** Readies a place in a browser for a peer. */
   prepare?: (context: BrowserContext, peer: number) => Promise<void>;
   /** The peer whose page is followed at first. */
@@ -106,7 +108,7 @@ export class SwarmRig {
 
   /** Starts everything and waits until all peers have joined. After a failure, `close()`. */
   async open(): Promise<void> {
-    const { peers, browser, isolate = false, starterOf, onStage = () => undefined } = this.options;
+    const { peers, browser, isolate = false, starterOf, onBrowser, onStage = () => undefined } = this.options;
     const path = await findOrInstallChromium(browser ?? undefined);
     await this.#serve();
     onStage(isolate ? `Starting ${peers} browsers` : 'Starting the browser');
@@ -114,6 +116,7 @@ export class SwarmRig {
     await inParallel(launches, JOIN_AT_ONCE, async (i) => {
       const launched = PeerBrowser.launch(starterOf?.(i + 1, path) ?? path);
       this.browsers[i] = await this.#belongings.hold(launched, (started) => started.close());
+      onBrowser?.(this.browsers[i], i + 1);
     });
     onStage(peers === 1 ? 'The peer joins' : 'The peers join');
     const numbers = Array.from({ length: peers }, (_, i) => i + 1);

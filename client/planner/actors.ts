@@ -49,7 +49,7 @@ export interface Way {
 
 /**
  * What a part takes of the processor at either end, of its time on the link: measured with two browsers that render in software, each
- * on a processor of its own, 55 ms of 125 per MB. A slower processor takes so much longer for that as it does for layers.
+ * on a processor of its own, 55 ms of 125 per MB. Of two that compute, the slower one takes so much more of it as it is slower.
  */
 const PROCESSOR_SHARE = 0.45;
 
@@ -64,7 +64,6 @@ export function actorsOf(
 ): Actor[][] {
   /** By the segment's index in the partition. */
   const acts: Map<number, Act>[][] = [];
-  const processorShares = processorSharesOf(problem);
   const actors = partition.stages.map(({ lanes }, stage) => {
     acts.push(lanes.map(() => new Map<number, Act>()));
     return lanes.map((peer, lane): Actor => {
@@ -94,13 +93,15 @@ export function actorsOf(
       ];
       own.forwardWays.push(there);
       other.backwardWays.push(back);
-      for (const [act, { worker }] of [
-        [own, sender],
-        [other, receiver],
+      const [one, two] = [problem.workers[sender.worker], problem.workers[receiver.worker]];
+      for (const [act, share] of [
+        [own, processorShare(one, two)],
+        [other, processorShare(two, one)],
       ] as const) {
-        if (processorShares[worker] === 0) continue;
-        act.forwardMs += processorShares[worker] * there.sendMs;
-        act.backwardMs += processorShares[worker] * back.sendMs;
+        // No share of no link's time, which has no end, is no number.
+        if (share === 0) continue;
+        act.forwardMs += share * there.sendMs;
+        act.backwardMs += share * back.sendMs;
       }
     }
   }
@@ -113,10 +114,12 @@ export function actorsOf(
   return actors;
 }
 
-/** By worker: of a part's time on a link, what its sending or coming takes from computing. */
-function processorSharesOf({ workers }: Problem): number[] {
-  const fastest = Math.max(...workers.filter(({ onProcessor }) => onProcessor).map(({ speed }) => speed));
-  return workers.map(({ onProcessor, speed }) => (onProcessor ? PROCESSOR_SHARE * (fastest / speed) : 0));
+/** Of a part's time on a link, what its sending or coming takes from one end's computing. */
+function processorShare(own: Worker, other: Worker): number {
+  if (!own.onProcessor) return 0;
+  return other.onProcessor
+    ? (2 * PROCESSOR_SHARE * other.speed) / (own.speed + other.speed)
+    : PROCESSOR_SHARE;
 }
 
 /** Lanes without units of a tensor have no part in what others do with it. */

@@ -1,5 +1,5 @@
 import { table } from '../../client/cli/progress.ts';
-import type { SwarmRig } from '../../client/cli/rig.ts';
+import type { PeerBrowser } from '../../client/cli/peer-browser.ts';
 import { randomUniform } from '../../shared/counter-random.ts';
 import { canPin, limit, pin } from './pinning.ts';
 import { paceOf, shapeOf, type PaceOptions } from './rooms.ts';
@@ -18,6 +18,9 @@ const STEPS = 8;
 const FASTEST_MS = 1000;
 const SPREAD = 10;
 const MODELS = ['mlp:512-512-512', 'cnn', 'mlp:256-256-256-256-256'];
+
+/** What ends limits on processors, once the browsers under them are closed. */
+const limits: (() => void)[] = [];
 
 interface Room extends PaceOptions {
   name: string;
@@ -43,19 +46,18 @@ function emulatedRoom(number: number): Room {
   };
 }
 
-/** Each browser on a processor of its own, of which the second gets just a share. */
+/** Each browser on a processor of its own, of which the second gets just a share; so from before its links are measured. */
 function pinnedRoom(model: string, share: number): Room {
-  const prepare = (rig: SwarmRig) => {
-    rig.browsers.forEach(({ pid }, i) => pin(pid, i));
-    return limit(rig.browsers[1].pid, share);
+  const onBrowser = ({ pid }: PeerBrowser, peer: number) => {
+    pin(pid, peer - 1);
+    if (peer === 2) limits.push(limit(pid, share));
   };
   return {
     name: `${model}, a processor and ${share} of one`,
-    rig: { peers: 2, isolate: true },
+    rig: { peers: 2, isolate: true, onBrowser },
     model,
     choices: { model, batch: 512 },
     steps: 4 * STEPS,
-    prepare,
   };
 }
 
@@ -64,6 +66,7 @@ async function measure(rooms: readonly Room[], tolerance: number): Promise<void>
   let near = 0;
   for (const room of rooms) {
     const { plan, stepMs } = await paceOf(room);
+    for (const lift of limits.splice(0)) lift();
     const predictedMs = plan.predicted.stepMs;
     const ratio = stepMs / predictedMs;
     if (Math.abs(ratio - 1) <= tolerance) near++;

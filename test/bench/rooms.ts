@@ -16,8 +16,6 @@ export interface PaceOptions {
   choices: RunChoices;
   /** Steps that count, after those that do not. */
   steps: number;
-  /** Before training: to give the browsers unequal shares of the processor, for one. What it gives is called when they are closed. */
-  prepare?: (rig: SwarmRig) => () => void;
 }
 
 /** Steps before the room has found its pace. */
@@ -25,12 +23,10 @@ const FIRST_STEPS = 3;
 const TIMEOUT_MS = 900_000;
 
 /** Trains for some steps in a room of real browsers of its own, and closes it. */
-export async function paceOf({ rig: options, choices, steps, prepare }: PaceOptions): Promise<Pace> {
+export async function paceOf({ rig: options, choices, steps }: PaceOptions): Promise<Pace> {
   const rig = await SwarmRig.open(options);
-  let tidyUp: (() => void) | undefined;
   try {
     await rig.whenLinked();
-    tidyUp = prepare?.(rig);
     // Not to its end: the test of the model afterwards takes longer than the steps.
     const config = runConfig({ onDeparture: 'continue', ...choices, steps: 100 * (FIRST_STEPS + steps) });
     await rig.start(config);
@@ -47,7 +43,6 @@ export async function paceOf({ rig: options, choices, steps, prepare }: PaceOpti
     return { plan: run.plan, stepMs, samplesPerSecond: (1000 * config.batch) / stepMs };
   } finally {
     await rig.close();
-    tidyUp?.();
   }
 }
 

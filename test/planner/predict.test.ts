@@ -82,6 +82,26 @@ describe('the predicted step', () => {
     close(stepMs(room, pipeline), freeMs + 0.45 * 3 * 4 * sendMs);
   });
 
+  it('counts more of a part as work of the slower processor', () => {
+    const bytes = 16 * 64 * 4 + 40;
+    const sendMs = 7;
+    const room = roomOfFour(2, 1, { rttMs: 0, goodput: (bytes / sendMs) * 1000 });
+    const halves = [oneLaneStage([0, 2], idOf(0)), oneLaneStage([2, 4], idOf(1))];
+    const slow = room.devices[1];
+    slow.layerCosts = slow.layerCosts.map(({ forwardMs, backwardMs, weightsMs }) => ({
+      forwardMs: 3 * forwardMs,
+      backwardMs: 3 * backwardMs,
+      weightsMs: 3 * weightsMs,
+    }));
+    const stageMs = () =>
+      predictStep(partitionOf(modelGraph(room.config.model), halves), room.devices, room.links, room.config)
+        .stageMs;
+    const free = stageMs();
+    for (const device of room.devices) device.onProcessor = true;
+    // A part forward, a part back: of 0.9 of their time the slower one takes three quarters.
+    stageMs().forEach((ms, stage) => close(ms, free[stage] + 2 * sendMs * 0.9 * [0.25, 0.75][stage]));
+  });
+
   it('is bound by what may be in flight where links are slow', () => {
     // Six hops of 500 ms take as long as 300 forward passes, but no more than eight beyond the 4 to 2 of the schedule may be under way.
     const of = (micros: number) => stepMs(roomOfFour(4, micros, { rttMs: 1000, goodput: 1e15 }), pipeline);
