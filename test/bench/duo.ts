@@ -62,10 +62,15 @@ export const duo: Bench = async ({ rounds, steps, models, wires, browser }, term
       best.push(Math.min(...Object.values(times).map(median)));
       for (const [arm, each] of Object.entries(times))
         terminal.line(`${name}: ${arm}, one device: ${median(each).toFixed(0)} ms a step`);
-      const rig = await SwarmRig.open({ peers: 2, isolate: true, browser, pageDir: await pageDir() });
+      const rig = await SwarmRig.open({
+        peers: 2,
+        isolate: true,
+        browser,
+        pageDir: await pageDir(),
+        onBrowser: ({ pid }, peer) => pin(pid, peer - 1),
+      });
       try {
         await rig.whenLinked();
-        rig.browsers.forEach(({ pid }, i) => pin(pid, i));
         for (const [i, arm] of arms.entries()) {
           terminal.status(
             `duo: ${name}, round ${round + 1}: ${arm.partition}, ${arm.microBatches} micro-batches, ${arm.wire}`,
