@@ -65,8 +65,7 @@ async function measure(rooms: readonly Room[], tolerance: number): Promise<void>
   const rows: string[][] = [];
   let near = 0;
   for (const room of rooms) {
-    const { plan, stepMs } = await paceOf(room);
-    for (const lift of limits.splice(0)) lift();
+    const { plan, stepMs } = await paceOf(room).finally(() => limits.splice(0).forEach((lift) => lift()));
     const predictedMs = plan.predicted.stepMs;
     const ratio = stepMs / predictedMs;
     if (Math.abs(ratio - 1) <= tolerance) near++;

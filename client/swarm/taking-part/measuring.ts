@@ -32,8 +32,11 @@ export async function measureDevice(compute: Compute, config: RunConfig): Promis
     ...blocks.slice(half),
     ...passages,
   ]);
+  const count = passages.length;
   // From the end on, so that places stay what they are.
-  const ways = [blocks.length + 4, half + 2, 0].map((at) => costs.splice(at, passages.length).map(passageMs));
+  const ways = [count + blocks.length + count, count + half, 0].map((at) =>
+    costs.splice(at, count).map(passageMs),
+  );
   const [taskMs, wideMs] = passages.map((_, i) => middleOf(ways.map((way) => way[i])));
   // Each of the numbers goes in and out.
   const msPerNumber = Math.max(0, wideMs - taskMs) / (2 * (WIDE - 1) * blocks[0].rows);
