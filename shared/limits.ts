@@ -58,7 +58,13 @@ export const LIMITS = {
     rebuildAttempts: 5,
     rebuildBackoffMs: 500,
     rebuildBackoffMaxMs: 8_000,
+    /** The first burst that measures a link; the others last so long by what is known then, up to so many bytes. */
     goodputProbeBytes: 96 * 1024,
+    goodputBurstMs: 60,
+    goodputProbeMaxBytes: 512 * 1024,
+    /** Bursts to a peer that came, so many heartbeats apart; the median counts. */
+    goodputBursts: 3,
+    goodputBurstBeats: 2,
     /** A burst that has not ended by then is given up. */
     goodputProbeMs: 5_000,
     /** The side that is not due to rebuild a link waits this much longer before it tries itself. */

@@ -133,6 +133,7 @@ export function devicesOf({ devices }: DeviceFile, { model, batch, microBatches 
       // Each gradient takes as many operations as the forward.
       return { forwardMs, backwardMs: 2 * forwardMs, weightsMs: forwardMs };
     }),
+    fixedShare: 0,
     taskMs,
     msPerNumber: 0,
     grain: 1,

@@ -6,7 +6,7 @@ import type { StageCaps } from '../../shared/schema/plan.ts';
 import type { BlockSegment, Register } from '../ports/compute.ts';
 import type { Arrivals, Inlet } from './arrivals.ts';
 import { shareOf } from './memory.ts';
-import type { Problem, Worker } from './profile.ts';
+import { timeShareOf, type Problem, type Worker } from './profile.ts';
 
 /** How much is played. */
 export interface Play {
@@ -48,10 +48,11 @@ export interface Way {
 }
 
 /**
- * What a part takes of the processor at either end, of its time on the link: measured with two browsers that render in software, each
- * on a processor of its own, 55 ms of 125 per MB. Of two that compute, the slower one takes so much more of it as it is slower.
+ * What a byte's way through a data channel takes of a processor, in times of what a number's way into the device takes of the same one:
+ * measured with browsers that render in software, 55 to 62 ms per MB where it is 0.45 ms per 100,000 numbers, and some 170 where it is
+ * 1.5, on half of a processor.
  */
-const PROCESSOR_SHARE = 0.45;
+const NUMBERS_PER_BYTE = 12;
 
 /** The blocks of a partition, stage by stage, lane by lane, with their ways to each other. */
 export function actorsOf(
@@ -93,15 +94,13 @@ export function actorsOf(
       ];
       own.forwardWays.push(there);
       other.backwardWays.push(back);
-      const [one, two] = [problem.workers[sender.worker], problem.workers[receiver.worker]];
-      for (const [act, share] of [
-        [own, processorShare(one, two)],
-        [other, processorShare(two, one)],
+      for (const [act, { worker }] of [
+        [own, sender],
+        [other, receiver],
       ] as const) {
-        // No share of no link's time, which has no end, is no number.
-        if (share === 0) continue;
-        act.forwardMs += share * there.sendMs;
-        act.backwardMs += share * back.sendMs;
+        const ms = sender === receiver ? 0 : bytes * processorMsPerByte(problem.workers[worker]);
+        act.forwardMs += ms;
+        act.backwardMs += ms;
       }
     }
   }
@@ -114,13 +113,9 @@ export function actorsOf(
   return actors;
 }
 
-/** Of a part's time on a link, what its sending or coming takes from one end's computing. */
-function processorShare(own: Worker, other: Worker): number {
-  if (!own.onProcessor) return 0;
-  return other.onProcessor
-    ? (2 * PROCESSOR_SHARE * other.speed) / (own.speed + other.speed)
-    : PROCESSOR_SHARE;
-}
+/** What sending a byte, or its coming, takes from computing. */
+const processorMsPerByte = ({ onProcessor, msPerNumber }: Worker): number =>
+  onProcessor ? NUMBERS_PER_BYTE * msPerNumber : 0;
 
 /** Lanes without units of a tensor have no part in what others do with it. */
 const isIdle = ({ input, ops, output }: BlockSegment): boolean =>
@@ -156,7 +151,7 @@ function actOf(
   let weightsMs = 0;
   for (const op of ops) {
     if (op.op.kind === 'narrow') continue;
-    const share = shareOf(op, registers);
+    const share = timeShareOf(worker, shareOf(op, registers));
     forwardMs += share * worker.forwardMs[op.node];
     backwardMs += share * worker.backwardMs[op.node];
     weightsMs += share * worker.weightsMs[op.node];

@@ -5,7 +5,7 @@ import type { Partition } from '../partition/partition.ts';
 import { partBytes } from '../../shared/frames.ts';
 import { capsFor, exchanges } from '../pipeline/schedule.ts';
 import { blockBytes, shareOf } from './memory.ts';
-import type { Problem } from './profile.ts';
+import { timeShareOf, type Problem } from './profile.ts';
 
 /**
  * How many micro-batches each stage may have under way: as many more than the schedule needs as the way to the loss and back takes
@@ -74,7 +74,8 @@ function forwardMs({ workers }: Problem, partition: Partition, stage: number): n
     for (const { ops } of segments) {
       ms += worker.taskMs;
       for (const op of ops)
-        if (op.op.kind !== 'narrow') ms += shareOf(op, registers) * worker.forwardMs[op.node];
+        if (op.op.kind !== 'narrow')
+          ms += timeShareOf(worker, shareOf(op, registers)) * worker.forwardMs[op.node];
     }
     return ms;
   });

@@ -56,9 +56,16 @@ export function stageLoad(problem: Problem, layout: StageLayout): StageLoad {
     const slot = slots.of(c);
     const node = start + i;
     for (let w = 0, at = slot; w < workers.length; w++, at += slots.count) {
-      load.forwardMs[at] += workers[w].forwardMs[node];
-      load.backwardMs[at] += workers[w].backwardMs[node];
-      load.weightsMs[at] += workers[w].weightsMs[node];
+      const { forwardMs, backwardMs, weightsMs } = workers[w];
+      // Of what is cut, each lane takes some as if it did the whole.
+      const fixed = c >= 0 ? workers[w].fixedShare : 0;
+      const whole = at - slot + slots.of(WHOLE);
+      load.forwardMs[at] += (1 - fixed) * forwardMs[node];
+      load.backwardMs[at] += (1 - fixed) * backwardMs[node];
+      load.weightsMs[at] += (1 - fixed) * weightsMs[node];
+      load.forwardMs[whole] += fixed * forwardMs[node];
+      load.backwardMs[whole] += fixed * backwardMs[node];
+      load.weightsMs[whole] += fixed * weightsMs[node];
     }
     load.stateBytes[slot] += problem.stateBytes[node];
     load.operations[slot] += operations[node + 1] - operations[node];

@@ -22,6 +22,8 @@ export interface Device {
   peer: PeerId;
   /** One for each layer of the model, in order: the whole layer, one micro-batch, nobody else at work. */
   layerCosts: readonly LayerCost[];
+  /** From 0 to 1: of a layer's time, what a lane takes whatever its share of the units. */
+  fixedShare: number;
   /** What a forward or a backward costs however small it is: upload, read-back. */
   taskMs: number;
   /** What each number costs that goes in or out in such a task. */
@@ -39,7 +41,7 @@ export interface Device {
 /** A device in the planner's arrays. */
 export interface Worker extends Pick<
   Device,
-  'peer' | 'taskMs' | 'msPerNumber' | 'onProcessor' | 'steadiness'
+  'peer' | 'fixedShare' | 'taskMs' | 'msPerNumber' | 'onProcessor' | 'steadiness'
 > {
   /** Per node of the model. */
   forwardMs: Float64Array;
@@ -169,7 +171,7 @@ function olderVersionsMax(graph: ModelGraph, { schedule, microBatches }: RunConf
 }
 
 function workerOf(graph: ModelGraph, device: Device, loss: number): Worker {
-  const { layerCosts, memoryBytes, msPerNumber, onProcessor, peer, steadiness, taskMs } = device;
+  const { layerCosts, fixedShare, memoryBytes, msPerNumber, onProcessor, peer, steadiness, taskMs } = device;
   const shares = sharesOfLayers(graph);
   const layers = new Map(graph.model.layers.map(({ name }, i) => [name, layerCosts[i]]));
   const spread = (of: keyof LayerCost) =>
@@ -180,6 +182,7 @@ function workerOf(graph: ModelGraph, device: Device, loss: number): Worker {
   const allMs = sum(forwardMs) + sum(backwardMs);
   return {
     peer,
+    fixedShare,
     taskMs,
     msPerNumber,
     onProcessor,
@@ -192,6 +195,10 @@ function workerOf(graph: ModelGraph, device: Device, loss: number): Worker {
     reliability: steadiness * (1 - loss),
   };
 }
+
+/** Of a node's time, what a lane takes that has `share` of its operations. */
+export const timeShareOf = ({ fixedShare }: Worker, share: number): number =>
+  share > 0 ? fixedShare + (1 - fixedShare) * share : 0;
 
 function passShareOf(workers: readonly Worker[]): number {
   let share = 1;

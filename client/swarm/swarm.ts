@@ -347,6 +347,7 @@ export class Swarm {
   }
 
   #onBeat(): void {
+    this.#probe.beat(this.record.running);
     this.#election.consider();
     const alive = this.#alive();
     const term = this.#election.term;

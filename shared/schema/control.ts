@@ -204,6 +204,8 @@ const options = [
       v.array(v.strictObject({ forwardMs: ms, backwardMs: ms, weightsMs: ms })),
       v.maxLength(LIMITS.run.layers),
     ),
+    /** Of a layer's time, what a lane takes whatever its share of the units. */
+    fixedShare: real(0, 1),
     /** What a forward or backward costs whatever its size. */
     taskMs: ms,
     /** What each number costs that goes in or out. */

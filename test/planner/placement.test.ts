@@ -176,3 +176,24 @@ describe('who gets which block', () => {
     );
   });
 });
+
+describe('a stage of lanes', () => {
+  it('costs each of them a part of every layer that they share, and their share of the rest', () => {
+    const busyMs = (fixedShare: number) => {
+      const room = roomOf({ model: MODELS.flat }, [100, 100]);
+      for (const device of room.devices) device.fixedShare = fixedShare;
+      const model = modelOf(room);
+      const [layout] = model
+        .layoutsTo(model.problem.graph.nodes.length, false)
+        .filter(({ start }) => start === 0);
+      return model.busyMsOf(layout, model.crews.of([0, 1]));
+    };
+    // Forward and backward of the whole model.
+    const aloneMs = 200;
+    const freeMs = busyMs(0);
+    assert.ok(freeMs < 0.6 * aloneMs);
+    // What is cut in two halves makes the difference between one device and either of two.
+    for (const share of [0.1, 0.5, 1])
+      assert.ok(Math.abs(busyMs(share) - (freeMs + share * (aloneMs - freeMs))) < 1e-9);
+  });
+});

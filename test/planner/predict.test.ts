@@ -70,36 +70,31 @@ describe('the predicted step', () => {
     close(stepMs(roomOfFour(4, 1, { rttMs, goodput }), pipeline), 4 * 20 + 2 * 3 * hopMs);
   });
 
-  it('counts sending and receiving as work where the processor computes', () => {
+  it('counts sending and receiving as work where the processor computes, by what numbers cost it on their way into the device', () => {
     const bytes = 16 * 64 * 4 + 40;
-    const sendMs = 7;
-    const room = roomOfFour(4, 1, { rttMs: 0, goodput: (bytes / sendMs) * 1000 });
+    const room = roomOfFour(4, 1, { rttMs: 0, goodput: (bytes / 7) * 1000 });
+    for (const device of room.devices) device.msPerNumber = 1e-4;
+    room.devices[1].msPerNumber = 3e-4;
     const freeMs = stepMs(room, pipeline);
+    const partMs = 12 * 1e-4 * bytes;
     // At either boundary it sends and receives.
     room.devices[1].onProcessor = true;
-    close(stepMs(room, pipeline), freeMs + 0.45 * 4 * sendMs);
+    close(stepMs(room, pipeline), freeMs + 4 * 3 * partMs);
     for (const device of room.devices) device.onProcessor = true;
-    close(stepMs(room, pipeline), freeMs + 0.45 * 3 * 4 * sendMs);
+    close(stepMs(room, pipeline), freeMs + (4 * 3 + 8) * partMs);
   });
 
-  it('counts more of a part as work of the slower processor', () => {
-    const bytes = 16 * 64 * 4 + 40;
-    const sendMs = 7;
-    const room = roomOfFour(2, 1, { rttMs: 0, goodput: (bytes / sendMs) * 1000 });
-    const halves = [oneLaneStage([0, 2], idOf(0)), oneLaneStage([2, 4], idOf(1))];
-    const slow = room.devices[1];
-    slow.layerCosts = slow.layerCosts.map(({ forwardMs, backwardMs, weightsMs }) => ({
-      forwardMs: 3 * forwardMs,
-      backwardMs: 3 * backwardMs,
-      weightsMs: 3 * weightsMs,
-    }));
-    const stageMs = () =>
-      predictStep(partitionOf(modelGraph(room.config.model), halves), room.devices, room.links, room.config)
-        .stageMs;
-    const free = stageMs();
-    for (const device of room.devices) device.onProcessor = true;
-    // A part forward, a part back: of 0.9 of their time the slower one takes three quarters.
-    stageMs().forEach((ms, stage) => close(ms, free[stage] + 2 * sendMs * 0.9 * [0.25, 0.75][stage]));
+  it('counts of each layer that lanes share a part for every lane', () => {
+    const lanes = lanesStage(four, [0, 4], [0, 1, 2, 3].map(idOf), [1, 1, 1, 1]);
+    lanes.splits[3] = 'owner';
+    const room = roomOfFour(4, 1, NO_TIME);
+    const freeMs = stepMs(room, [lanes]);
+    const aloneMs = stepMs(room, pipeline);
+    for (const device of room.devices) device.fixedShare = 0.2;
+    // Three layers of 20 ms in quarters, and one whole.
+    close(freeMs, 3 * 5 + 20);
+    close(stepMs(room, [lanes]), 3 * (0.2 + 0.8 / 4) * 20 + 20);
+    close(stepMs(room, pipeline), aloneMs);
   });
 
   it('is bound by what may be in flight where links are slow', () => {

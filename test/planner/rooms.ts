@@ -29,7 +29,15 @@ export function deviceOf(model: ModelSpec, i: number, ms: number, more: Partial<
     const share = own.reduce((sum, node) => sum + node.operations, 0) / all;
     return { forwardMs: ms * share, backwardMs: ms * share, weightsMs: 0 };
   });
-  const plain = { taskMs: 0, msPerNumber: 0, grain: 1, onProcessor: false, memoryBytes: null, steadiness: 1 };
+  const plain = {
+    fixedShare: 0,
+    taskMs: 0,
+    msPerNumber: 0,
+    grain: 1,
+    onProcessor: false,
+    memoryBytes: null,
+    steadiness: 1,
+  };
   return { peer: idOf(i), layerCosts, ...plain, ...more };
 }
 

@@ -49,6 +49,34 @@ describe('measuring a device', () => {
     }
   });
 
+  it('tells what a lane takes of a layer whatever its share, by half of the largest one', async () => {
+    const fixedOf = async (constant: number) => {
+      const sizes: number[] = [];
+      const device = {
+        profile: (blocks: BlockSpec[]) =>
+          Promise.resolve(
+            blocks.map(({ registers, segments }) => {
+              const { held, shape } = registers.at(-1)!;
+              const share = segments[0].ops.length === 0 ? 0 : (held[1] - held[0]) / shape.units;
+              if (share > 0) sizes.push(share);
+              const ms = share > 0 ? constant + (1 - constant) * share : 0;
+              return { forwardMs: 10 * ms, backwardMs: 20 * ms, weightsMs: 10 * ms };
+            }),
+          ),
+      } as unknown as Compute;
+      const { costs, fixedShare } = await measureDevice(device, runConfig());
+      assert.ok(costs.every(({ forwardMs }) => Math.abs(forwardMs - 10) < 1e-9));
+      assert.deepEqual(
+        sizes.filter((share) => share < 1),
+        [0.5],
+      );
+      return fixedShare;
+    };
+    for (const constant of [0, 0.1, 0.5]) assert.ok(Math.abs((await fixedOf(constant)) - constant) < 1e-9);
+    assert.equal(await fixedOf(-0.3), 0, 'half of it was quicker than half');
+    assert.equal(await fixedOf(1), 0.8, 'half of it took as long as the whole');
+  });
+
   it('never finds that a device computes in no time, though the way there seemed to take longer', async () => {
     const { costs } = await measureDevice(deviceOf(5, 40), runConfig());
     for (const { forwardMs, backwardMs, weightsMs } of costs) {

@@ -110,10 +110,11 @@ export class Preparation {
   #note(peer: PeerId, profile: ControlOf<'profile-answer'> | undefined, config: RunConfig): void {
     const fits = profile?.costs.length === config.model.layers.length;
     if (profile) {
-      const { costs, taskMs, msPerNumber, grain, onProcessor, memoryBytes } = profile;
+      const { costs, fixedShare, taskMs, msPerNumber, grain, onProcessor, memoryBytes } = profile;
       this.#devices.set(peer, {
         peer,
         layerCosts: costs,
+        fixedShare,
         taskMs,
         msPerNumber,
         grain,

@@ -9,56 +9,91 @@ const NUMBERS_MEASURED = 1_000_000;
 /** What a device takes for a model, layer by layer. */
 export interface DeviceProfile {
   costs: BlockCost[];
+  /** Of a layer's time, what a lane takes whatever its share of the units; the rest goes by that share. */
+  fixedShare: number;
   /** What a forward or a backward costs whatever its size: the way into the device and back. */
   taskMs: number;
   /** What each number costs that goes that way, in or out. */
   msPerNumber: number;
 }
 
-/** Times every layer of a run's model on this device, one micro-batch, whole layers. */
+/** Times every layer of a run's model on this device, one micro-batch, whole layers; and of the largest one half the units, too. */
 export async function measureDevice(compute: Compute, config: RunConfig): Promise<DeviceProfile> {
   const graph = modelGraph(config.model);
   const layers = config.model.layers.map(({ name }) => graph.nodes.filter((node) => node.layer === name));
   const shares = layers.map(shareMeasured);
   const blocks = layers.map((nodes, i) => blockOf(config, graph, nodes, shares[i]));
+  const largest = largestOf(layers);
+  // Next to the whole of it, so that both meet the same other work.
+  const halved = blockOf(config, graph, layers[largest], shares[largest] / 2);
+  const timed = [...blocks.slice(0, largest + 1), halved, ...blocks.slice(largest + 1)];
   // Thrice, since one of them may meet other work: what comes first pays for what the device still had to do, 70 ms where four pages share
   // a graphics process.
   const passages = [passageOf(config, 1), passageOf(config, WIDE)];
-  const half = blocks.length >> 1;
+  const middle = timed.length >> 1;
   const costs = await compute.profile([
     ...passages,
-    ...blocks.slice(0, half),
+    ...timed.slice(0, middle),
     ...passages,
-    ...blocks.slice(half),
+    ...timed.slice(middle),
     ...passages,
   ]);
   const count = passages.length;
   // From the end on, so that places stay what they are.
-  const ways = [count + blocks.length + count, count + half, 0].map((at) =>
+  const ways = [count + timed.length + count, count + middle, 0].map((at) =>
     costs.splice(at, count).map(passageMs),
   );
   const [taskMs, wideMs] = passages.map((_, i) => middleOf(ways.map((way) => way[i])));
   // Each of the numbers goes in and out.
   const msPerNumber = Math.max(0, wideMs - taskMs) / (2 * (WIDE - 1) * blocks[0].rows);
+  const computed = costs.map((cost, i) => computedOf(cost, timed[i], { taskMs, msPerNumber }));
+  const [half] = computed.splice(largest + 1, 1);
   return {
-    costs: costs.map(({ forwardMs, backwardMs, weightsMs }, i) => {
-      const { registers, rows, input } = blocks[i];
-      const widths = [registers[0], registers[registers.length - 1]].map(({ shape, held }) =>
-        passageWidth(shape, held),
-      );
-      const passedMs = (numbers: number) => taskMs + rows * numbers * msPerNumber;
-      const beyond = (ms: number, passed: number) => Math.max(ms - passed, COMPUTED_LEAST * ms) / shares[i];
-      const backward = beyond(backwardMs, passedMs(widths[1] + (input.kind === 'samples' ? 0 : widths[0])));
-      return {
-        forwardMs: beyond(forwardMs, passedMs(widths[0] + widths[1])),
-        backwardMs: backward,
-        // Weight gradients bring nothing in or out.
-        weightsMs: Math.min(weightsMs / shares[i], backward),
-      };
-    }),
+    costs: computed.map(({ forwardMs, backwardMs, weightsMs }, i) => ({
+      forwardMs: forwardMs / shares[i],
+      backwardMs: backwardMs / shares[i],
+      weightsMs: weightsMs / shares[i],
+    })),
+    fixedShare: fixedShareOf(half, computed[largest]),
     taskMs,
     msPerNumber,
   };
+}
+
+/** What is left of a block's time without the way in and out. */
+function computedOf(
+  { forwardMs, backwardMs, weightsMs }: BlockCost,
+  { registers, rows, input }: BlockSpec,
+  { taskMs, msPerNumber }: Pick<DeviceProfile, 'taskMs' | 'msPerNumber'>,
+): BlockCost {
+  const widths = [registers[0], registers[registers.length - 1]].map(({ shape, held }) =>
+    passageWidth(shape, held),
+  );
+  const beyond = (ms: number, numbers: number) =>
+    Math.max(ms - taskMs - rows * numbers * msPerNumber, COMPUTED_LEAST * ms);
+  const backward = beyond(backwardMs, widths[1] + (input.kind === 'samples' ? 0 : widths[0]));
+  return {
+    forwardMs: beyond(forwardMs, widths[0] + widths[1]),
+    backwardMs: backward,
+    // Weight gradients bring nothing in or out.
+    weightsMs: Math.min(weightsMs, backward),
+  };
+}
+
+/** From the time for half the units and for all of them, where time is a constant and so much for each unit. */
+function fixedShareOf(half: BlockCost, whole: BlockCost): number {
+  const wholeMs = whole.forwardMs + whole.backwardMs;
+  if (wholeMs === 0) return 0;
+  return Math.min(FIXED_MOST, Math.max(0, (2 * (half.forwardMs + half.backwardMs)) / wholeMs - 1));
+}
+
+/** More would be a mistake in measuring: nothing would be left to share. */
+const FIXED_MOST = 0.8;
+
+/** The layer with the most operations. */
+function largestOf(layers: readonly (readonly Node[])[]): number {
+  const operations = layers.map((nodes) => nodes.reduce((sum, node) => sum + node.operations, 0));
+  return operations.indexOf(Math.max(...operations));
 }
 
 /**

@@ -86,7 +86,7 @@ export class Participant {
     try {
       answer(await measureDevice(this.context.compute, config), '');
     } catch (error) {
-      answer({ costs: [], taskMs: 0, msPerNumber: 0 }, messageOf(error));
+      answer({ costs: [], fixedShare: 0, taskMs: 0, msPerNumber: 0 }, messageOf(error));
     }
   }
 
