@@ -44,6 +44,8 @@ export interface RigOptions {
   starterOf?: (peer: number, chromium: string) => string;
   /** Hears of every browser before a peer is in it. */
   onBrowser?: (browser: PeerBrowser, peer: number) => void;
+  /** Hears of every browser when its peer, the only one or the latest of several, has joined. */
+  onJoined?: (browser: PeerBrowser, peer: number) => void;
   /** Readies a place in a browser for a peer. */
   prepare?: (context: BrowserContext, peer: number) => Promise<void>;
   /** The peer whose page is followed at first. */
@@ -238,6 +240,7 @@ export class SwarmRig {
     this.peers[number - 1] = peer;
     await peer.join(this.#urlOf(number), JOIN_MS);
     if (this.options.isHidden) await peer.hide();
+    this.options.onJoined?.(browser, number);
   }
 
   #urlOf(number: number): string {

@@ -1,4 +1,4 @@
-import { concat2d, type Tensor2D } from '@tensorflow/tfjs-core';
+import type { Tensor2D } from '@tensorflow/tfjs-core';
 import type { BackwardTask, BlockSpec, ForwardResult, ForwardTask } from '../ports/compute.ts';
 import { endsModel, type BlockPlan } from './block-plan.ts';
 import type { HeldOp } from './held-op.ts';
@@ -98,8 +98,9 @@ export class Passes {
 
   private addTogether(works: readonly (PendingWork & { x: Tensor2D | null })[]): void {
     const [{ add, tensors, x }] = works;
-    const joined = tensors.map((_, i) => joinRows(works.map((work) => work.tensors[i])));
-    const input = x && joinRows(works.map((work) => work.x!));
+    const { kernels } = this.context;
+    const joined = tensors.map((_, i) => kernels.joinRows(works.map((work) => work.tensors[i])));
+    const input = x && kernels.joinRows(works.map((work) => work.x!));
     add(joined, input);
     for (const tensor of joined) tensor.dispose();
     input?.dispose();
@@ -199,8 +200,6 @@ export class Passes {
     return kernels.upload(numbers, ...matrixOf(spec.registers[register], rows));
   }
 }
-
-const joinRows = (tensors: Tensor2D[]): Tensor2D => concat2d(tensors, 0);
 
 const registerOf = (flight: Flight, draft: Flight, register: number): Tensor2D =>
   draft.registers.get(register) ?? flight.registers.get(register)!;

@@ -4,7 +4,7 @@ import { RigError } from '../../client/cli/rig-error.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { Bench } from './main.ts';
 import { pageDir, scriptOf, withPages } from './pages.ts';
-import { canPin, pin } from './pinning.ts';
+import { canPin, pinnedEach } from './pinning.ts';
 import { median, shown, summaryOf, type Bar, type Goal } from './result.ts';
 import { pacesOf, shapeOf } from './rooms.ts';
 import { PLAIN, type SoloCase, type SoloPage, type SoloTimes } from './solo-page.ts';
@@ -67,7 +67,7 @@ export const duo: Bench = async ({ rounds, steps, models, wires, browser }, term
         isolate: true,
         browser,
         pageDir: await pageDir(),
-        onBrowser: ({ pid }, peer) => pin(pid, peer - 1),
+        ...pinnedEach,
       });
       try {
         await rig.whenLinked();

@@ -35,7 +35,7 @@ export interface PagesOptions {
   pages: number;
   /** The Chromium to use; null: the one that is installed. */
   browser: string | null;
-  /** The processor that the browser gets to itself; all where left out. */
+  /** The processor that the browser gets to itself; all where left out. What renders in software begins on the first by itself. */
   processor?: number;
 }
 

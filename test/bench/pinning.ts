@@ -28,10 +28,33 @@ export function limit(pid: number, share: number): () => void {
   };
 }
 
+/**
+ * A rig whose browsers get a processor each. The threads that render in software choose one by themselves when they begin, so browsers are
+ * pinned twice.
+ */
+export const pinnedEach = {
+  onBrowser: ({ pid }: { pid: number }, peer: number) => pin(pid, peer - 1),
+  onJoined: ({ pid }: { pid: number }, peer: number) => pin(pid, peer - 1),
+};
+
 /** A browser is many processes: its main one and all that come of it, now and later. */
 export function pin(pid: number, processor: number): void {
-  for (const id of [pid, ...childrenOf(pid)])
+  // A process that begins before its parent is pinned is free: looked for until there are no more.
+  const pinned = new Set<number>();
+  for (let next = [pid]; next.length > 0; next = childrenOf(pid).filter((id) => !pinned.has(id)))
+    for (const id of next) {
+      pinned.add(id);
+      pinOne(id, processor);
+    }
+}
+
+function pinOne(id: number, processor: number): void {
+  try {
     execFileSync('taskset', ['-acp', String(processor), String(id)], { stdio: 'ignore' });
+  } catch (error) {
+    // Of a process that has ended there may be an entry left, but no program.
+    if (existsSync(`/proc/${id}/exe`)) throw error;
+  }
 }
 
 function childrenOf(pid: number): number[] {

@@ -1,7 +1,7 @@
 import { table } from '../../client/cli/progress.ts';
 import type { PeerBrowser } from '../../client/cli/peer-browser.ts';
 import { randomUniform } from '../../shared/counter-random.ts';
-import { canPin, limit, pin } from './pinning.ts';
+import { canPin, limit, pinnedEach } from './pinning.ts';
 import { paceOf, shapeOf, type PaceOptions } from './rooms.ts';
 
 /**
@@ -49,12 +49,12 @@ function emulatedRoom(number: number): Room {
 /** Each browser on a processor of its own, of which the second gets just a share; so from before its links are measured. */
 function pinnedRoom(model: string, share: number): Room {
   const onBrowser = ({ pid }: PeerBrowser, peer: number) => {
-    pin(pid, peer - 1);
+    pinnedEach.onBrowser({ pid }, peer);
     if (peer === 2) limits.push(limit(pid, share));
   };
   return {
     name: `${model}, a processor and ${share} of one`,
-    rig: { peers: 2, isolate: true, onBrowser },
+    rig: { peers: 2, isolate: true, ...pinnedEach, onBrowser },
     model,
     choices: { model, batch: 512 },
     steps: 4 * STEPS,

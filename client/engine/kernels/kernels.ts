@@ -78,6 +78,8 @@ export interface ShapeKernels {
   copy(x: Tensor2D): Tensor2D;
   /** The same numbers in the same order. Consumes x. */
   reshape(x: Tensor2D, rows: number, columns: number): Tensor2D;
+  /** One below the other; all have as many columns. */
+  joinRows(xs: readonly Tensor2D[]): Tensor2D;
   /** Columns [start, start + count) of each `width` adjacent ones. */
   takeColumns(x: Tensor2D, cut: ColumnCut): Tensor2D;
   /** The backward of `takeColumns`: zeros around. */

@@ -73,8 +73,11 @@ interface Image {
 
 const ODD: Image = { side: [7, 5], channels: 3 };
 const EVEN: Image = { side: [8, 10], channels: 4 };
-/** With these rows there are more pixels than a texture has lines. */
-const TALL: Image = { side: [128, 90], channels: 2 };
+/** With these rows there are more pixels than a texture has lines; rows of an image lie across two lines, or whole in one. */
+const TALL: Record<string, Image> = {
+  'tall matrices': { side: [128, 90], channels: 2 },
+  'tall matrices of whole rows': { side: [160, 72], channels: 3 },
+};
 
 const CASES = [
   ...Object.entries(IMAGES).map(([name, layers]) => ({ name, layers, image: ODD })),
@@ -86,11 +89,11 @@ const CASES = [
       image: { ...EVEN, channels },
     })),
   ),
-  {
-    name: 'convolution and pooling of tall matrices',
+  ...Object.entries(TALL).map(([name, image]) => ({
+    name: `convolution and pooling of ${name}`,
     layers: [conv('c', 2, 3, { activation: 'relu' }), quartering],
-    image: TALL,
-  },
+    image,
+  })),
 ];
 
 const modelWith = (layers: LayerSpec[], { side, channels }: Image): ModelSpec => ({

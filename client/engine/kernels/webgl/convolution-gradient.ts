@@ -3,7 +3,7 @@ import type { Window } from '../window.ts';
 import { clearPadding, halfOf, packed, replace, run, type Program, type Shape } from './program.ts';
 
 /** Pairs of pixels that one texel of the first pass sums over at most, about: long loops stall a device. */
-const PAIRS_AT_ONCE = 1024;
+const PAIRS_AT_ONCE = 256;
 
 /** sum + dLoss/dKernel [taps * channels, units]. Consumes `sum`; null stands for zeros. */
 export function addConvolutionGradient(
@@ -51,12 +51,11 @@ function channelPairGradients(channels: number, groups: Groups, window: Window):
         int dy = tap / ${size[1]} - ${padding[0]};
         int dx = tap % ${size[1]} - ${padding[1]};
         bool isOdd = (dx & 1) == 1;
-        int from = dx >> 1;
-        int ahead = isOdd ? from + 1 : from;`;
+        int ahead = isOdd ? (dx >> 1) + 1 : dx >> 1;`;
   const visit = `vec4 seen = isOdd ? vec4(last.zw, next.xy) : next;
               result += seen.xxyy * d.xyxy;
               result += seen.zzww * d.zwzw;`;
-  return groupGradients(groups, window, set, visit, 'isOdd ? pairAt(line, from, c) : vec4(0.0)');
+  return groupGradients(groups, window, set, visit);
 }
 
 /** Of one channel: taps dx and dx + 1 see three pixels between them. */
@@ -66,13 +65,12 @@ function tapPairGradients(groups: Groups, window: Window): Program {
   const set = `const int c = 0;
         int dy = row / ${pairs} - ${padding[0]};
         int dx = 2 * (row % ${pairs}) - ${padding[1]};
-        int from = dx >> 1;
-        int ahead = from + 1;`;
+        int ahead = (dx >> 1) + 1;`;
   const isOdd = padding[1] % 2 === 1;
   const visit = `vec3 seen = vec3(${isOdd ? 'last.z, next.x, next.z' : 'last.x, last.z, next.x'});
               result.xy += seen.x * d.xy + seen.y * d.zw;
               result.zw += seen.y * d.xy + seen.z * d.zw;`;
-  return groupGradients(groups, window, set, visit, 'pairAt(line, from, c)');
+  return groupGradients(groups, window, set, visit);
 }
 
 /**
@@ -84,33 +82,44 @@ function groupGradients(
   { height, width, outHeight, outWidth }: Window,
   set: string,
   visit: string,
-  first: string,
 ): Program {
   const shape: Shape = [rows * count, units];
   const body = `int group = own.x / ${rows / 2};
         int row = own.x - group * ${rows / 2};
         ${set}
+        // Windows see nothing of this row of the image before from; on from inside their second pair is beyond its edge.
+        int from = max(0, -ahead);
+        int inside = min(${outWidth / 2}, ${width / 2} - ahead);
         int end = min((group + 1) * ${each}, ${samples});
         for (int item = group * ${each}; item < end; item++) {
           for (int y = max(0, -dy); y < min(${outHeight}, ${height} - dy); y++) {
-            int line = (item * ${height} + y + dy) * ${width / 2};
-            int place = (item * ${outHeight} + y) * ${outWidth / 2};
-            vec4 last = ${first};
-            for (int x = 0; x < ${outWidth / 2}; x++) {
-              vec4 next = pairAt(line, x + ahead, c);
-              vec4 d = texelD(place + x, own.y);
+            ivec2 line = runX((item * ${height} + y + dy) * ${width / 2});
+            ivec2 place = runD((item * ${outHeight} + y) * ${outWidth / 2});
+            vec4 last = pairAt(line, from + ahead - 1, c);
+            ivec2 atNext = stepX(line, from + ahead);
+            ivec2 atGradient = stepD(place, from);
+            for (int x = from; x < inside; x++) {
+              vec4 next = atX(atNext, c);
+              vec4 d = atD(atGradient, own.y);
               ${visit}
               last = next;
+              atNext = stepX(atNext, 1);
+              atGradient = stepD(atGradient, 1);
+            }
+            if (inside >= from && inside < ${outWidth / 2}) {
+              vec4 next = vec4(0.0);
+              vec4 d = atD(atGradient, own.y);
+              ${visit}
             }
           }
         }
         ${clearPadding(shape)}`;
   // A window may begin before the image or end after it.
   const functions = `
-      vec4 pairAt(int line, int x, int c) {
-        return x >= 0 && x < ${width / 2} ? texelX(line + x, c) : vec4(0.0);
+      vec4 pairAt(ivec2 line, int x, int c) {
+        return x >= 0 && x < ${width / 2} ? atX(stepX(line, x), c) : vec4(0.0);
       }`;
-  return packed(['X', 'D'], shape, body, [], functions);
+  return packed(['X', 'D'], shape, body, [], functions, { X: width / 2, D: outWidth / 2 });
 }
 
 /** The groups' gradients added up, without the empty rows that runs of an odd `length` were given. */

@@ -26,7 +26,7 @@ export function convolve(
   const along = tapsAlong(size[1], -padding[1], 1);
   const taps = along.map(
     ({ tap, seen }) => `
-            weights = rowsK((ky * ${size[1]} + ${tap}) * ${channels} + 2 * c, own.y);
+            weights = rowsK(row + ${tap * channels}, own.y);
             seen = ${seen};
             result += seen.xxzz * weights.xyxy;
             result += seen.yyww * weights.zwzw;`,
@@ -35,11 +35,12 @@ export function convolve(
         for (int ky = 0; ky < ${size[0]}; ky++) {
           int iy = y + ky - ${padding[0]};
           if (iy < 0 || iy >= ${height}) continue;
-          int line = (item * ${height} + iy) * ${width / 2};
+          ${placesOf('X', along, `item * ${height} + iy`, width)}
           for (int c = 0; c < ${halfOf(channels)}; c++) {
+            int row = ky * ${size[1] * channels} + 2 * c;
             vec4 weights;
             vec4 seen;
-            ${readPairs('X', along, width, 'c')}
+            ${readPairs('X', along, 'c')}
             ${taps.join('')}
           }
         }`;
@@ -48,7 +49,8 @@ export function convolve(
         ${bias ? 'result += texelB(0, own.y).xyxy;' : ''}
         ${ACTIVATIONS[activation]}
         ${clearPadding(shape)}`;
-  const program = packed(['X', 'K', ...(bias ? ['B'] : [])], shape, body, [], kernelRows(channels));
+  const names = ['X', 'K', ...(bias ? ['B'] : [])];
+  const program = packed(names, shape, body, [], kernelRows(channels), { X: width / 2 });
   return run(program, [x, kernel, ...(bias ? [bias] : [])]);
 }
 
@@ -66,8 +68,8 @@ function overOneChannel(along: readonly Tap[], { height, width, size, padding }:
     return `{
           int iy = y + ${ky - padding[0]};
           if (iy >= 0 && iy < ${height}) {
-            int line = (item * ${height} + iy) * ${width / 2};
-            ${readPairs('X', along, width, '0')}
+            ${placesOf('X', along, `item * ${height} + iy`, width)}
+            ${readPairs('X', along, '0')}
             ${taps.join('\n            ')}
           }
         }`;
@@ -93,7 +95,7 @@ export function convolveBack(dz: Tensor2D, kernel: Tensor2D, window: Window): Te
   const along = tapsAlong(size[1], padding[1], -1);
   const taps = along.map(
     ({ tap, seen }) => `
-            weights = rowsK((ky * ${size[1]} + ${tap}) * ${channels} + 2 * own.y, u);
+            weights = rowsK(row + ${tap * channels}, u);
             seen = ${seen};
             result += seen.xxzz * weights.xzxz;
             result += seen.yyww * weights.ywyw;`,
@@ -102,16 +104,18 @@ export function convolveBack(dz: Tensor2D, kernel: Tensor2D, window: Window): Te
         for (int ky = 0; ky < ${size[0]}; ky++) {
           int iy = y + ${padding[0]} - ky;
           if (iy < 0 || iy >= ${outHeight}) continue;
-          int line = (item * ${outHeight} + iy) * ${outWidth / 2};
+          int row = ky * ${size[1] * channels} + 2 * own.y;
+          ${placesOf('D', along, `item * ${outHeight} + iy`, outWidth)}
           for (int u = 0; u < ${halfOf(units)}; u++) {
             vec4 weights;
             vec4 seen;
-            ${readPairs('D', along, outWidth, 'u')}
+            ${readPairs('D', along, 'u')}
             ${taps.join('')}
           }
         }
         ${clearPadding(shape)}`;
-  return run(packed(['D', 'K'], shape, body, [], kernelRows(channels)), [dz, kernel]);
+  const program = packed(['D', 'K'], shape, body, [], kernelRows(channels), { D: outWidth / 2 });
+  return run(program, [dz, kernel]);
 }
 
 /** The pair of pixels that a texel of images is: its sample `item`, its row `y`, and which pair `x` of the row it is. */
@@ -142,13 +146,22 @@ function tapsAlong(size: number, start: number, step: 1 | -1): Tap[] {
 
 const nameOf = (pair: number): string => (pair < 0 ? `before${-pair}` : `after${pair}`);
 
-/** Reads every pair of pixels that the taps see at a column of texels; zeros beyond the image. */
-function readPairs(matrix: string, taps: readonly Tap[], width: number, column: string): string {
-  const all = new Set(taps.flatMap(({ pairs }) => pairs));
-  return [...all]
-    .map((pair) => {
-      const isInside = `x + ${pair} >= 0 && x + ${pair} < ${width / 2}`;
-      return `vec4 ${nameOf(pair)} = ${isInside} ? texel${matrix}(line + x + ${pair}, ${column}) : vec4(0.0);`;
-    })
-    .join('\n            ');
+const pairsOf = (taps: readonly Tap[]): number[] => [...new Set(taps.flatMap(({ pairs }) => pairs))];
+
+/** Where the pairs of pixels that the taps see lie in an image's row `y`, counted through all images, and whether that is in the image. */
+function placesOf(matrix: string, taps: readonly Tap[], y: string, width: number): string {
+  const all = pairsOf(taps).map((pair) => {
+    const name = nameOf(pair);
+    return `bool has_${name} = x + ${pair} >= 0 && x + ${pair} < ${width / 2};
+          ivec2 at_${name} = step${matrix}(line, x + ${pair});`;
+  });
+  return `ivec2 line = run${matrix}((${y}) * ${width / 2});
+          ${all.join('\n          ')}`;
 }
+
+/** Reads those pairs at a column of texels; zeros beyond the image. */
+const readPairs = (matrix: string, taps: readonly Tap[], column: string): string =>
+  pairsOf(taps)
+    .map(nameOf)
+    .map((name) => `vec4 ${name} = has_${name} ? at${matrix}(at_${name}, ${column}) : vec4(0.0);`)
+    .join('\n            ');

@@ -7,8 +7,10 @@ export { halfOf } from './texture.ts';
 
 /** A program that computes one texel of its result at a time from matrices. */
 export interface Program {
-  /** Its inputs: `vec4 texelX(int r, int c)` reads matrix X, texel by texel. */
+  /** Its inputs: `vec4 texelX(int r, int c)` reads matrix X, texel by texel; `reader` has more ways. */
   names: readonly string[];
+  /** Of inputs that are read in runs: their rows of texels. */
+  runs: Readonly<Record<string, number>>;
   shape: Shape;
   uniforms: readonly Uniform[];
   functions: string;
@@ -28,7 +30,8 @@ export const packed = (
   body: string,
   uniforms: readonly Uniform[] = [],
   functions = '',
-): Program => ({ names, shape, uniforms, functions, body });
+  runs: Program['runs'] = {},
+): Program => ({ names, shape, uniforms, functions, body, runs });
 
 /** Numbers past an odd edge are kept at zero: later sums over rows or columns run across them. */
 export function clearPadding([rows, columns]: Shape): string {
@@ -98,11 +101,11 @@ const OWN_TEXTURE = { outPackingScheme: 0 };
 
 /** tfjs's own readers divide whole numbers for every texel that they read. */
 function forTfjs(
-  { names, shape, uniforms, functions, body }: Program,
+  { names, runs, shape, uniforms, functions, body }: Program,
   sources: readonly { placing: Placing }[],
   target: Placing,
 ): WebglProgram {
-  const readers = names.map((name, i) => reader(name, sources[i].placing));
+  const readers = names.map((name, i) => reader(name, sources[i].placing, runs[name]));
   return {
     variableNames: [...names],
     outputShape: [...shape],

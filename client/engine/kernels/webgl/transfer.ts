@@ -21,7 +21,9 @@ export const webglTransfer: TransferKernels = {
     data.usage = UPLOADED;
     data.texShape = [2 * height, 2 * width];
     data.texture = backend.acquireTexture(data.texShape, UPLOADED, 'float32', true);
-    const texels = new Float32Array(4 * height * width);
+    const texels = scratchOf(4 * height * width);
+    // What lies past an odd edge counts as zero.
+    if (rows % 2 || columns % 2) texels.fill(0);
     toTexels(numbers, rows, columns, texels);
     gl.bindTexture(gl.TEXTURE_2D, data.texture.texture);
     gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, width, height, gl.RGBA, gl.FLOAT, texels);
@@ -40,6 +42,14 @@ export const webglTransfer: TransferKernels = {
     return fromTexels(texels, rows, columns);
   },
 };
+
+let scratch = new Float32Array(0);
+
+/** So many numbers, any; WebGL copies them at once. Fresh ones cost the first touch of every page of memory. */
+function scratchOf(count: number): Float32Array {
+  if (scratch.length < count) scratch = new Float32Array(count);
+  return scratch.subarray(0, count);
+}
 
 /** Row-major numbers to texels of two by two, row by row of texels; what lies past an odd edge stays as it is. */
 function toTexels(numbers: Float32Array, rows: number, columns: number, texels: Float32Array): void {
