@@ -136,11 +136,11 @@ function step(block: Block, { registers, segments, head, rows }: BlockSpec, micr
 /** Has `note` told of every program's time; the result ends that. */
 function timed(backend: WebglBackend, note: (program: string, ms: number) => void): () => void {
   const { gl } = backend.gpgpu;
-  const run = backend.runWebGLProgram;
+  const run = backend.runWebGLProgram.bind(backend);
   const settle = () => gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.FLOAT, new Float32Array(4));
   backend.runWebGLProgram = (program, inputs, ...rest) => {
     const start = performance.now();
-    const result = run.call(backend, program, inputs, ...rest);
+    const result = run(program, inputs, ...rest);
     settle();
     const shapes = inputs.map(({ shape }, i) => `${program.variableNames[i]} ${shape.join('x')}`);
     note(`${program.outputShape.join('x')} of ${shapes.join(', ')}`, performance.now() - start);

@@ -32,7 +32,7 @@ for (const lanes of text('lanes', '1,2').split(',')) {
     batch: whole('batch', text('batch', '256'), 65_536),
     microBatches: whole('micro-batches', text('micro-batches', '1'), 1024),
     lanes: whole('lanes', lanes, 16),
-    splits: splits as ('columns' | 'rows')[],
+    splits,
     turns: whole('turns', text('turns', '3'), 1000),
   };
   const programs = await withPages({ script, pages: 1, browser: null, processor: 0 }, ([page]) =>

@@ -263,4 +263,20 @@ describe('terms', () => {
     };
     assert.deepEqual(await losses(true), await losses(false));
   });
+
+  it('a run that no device can take part in ends with the reason of each', async () => {
+    const room = await settled(2, (device) => {
+      device.profile = () => Promise.reject(new Error('its graphics memory is lost'));
+      return device;
+    });
+    void room.on[0].swarm.start(tinyConfig()).catch(() => undefined);
+    await untilOver(room);
+    const { phase, message } = recordOf(room);
+    assert.equal(phase, 'failed');
+    assert.match(
+      message,
+      /No peer takes a block\. .+: its graphics memory is lost\. .+: its graphics memory is lost\./,
+    );
+    room.close();
+  });
 });

@@ -15,7 +15,8 @@ import { counted } from './wording.ts';
 export class Preparation {
   /** What was measured; a peer without an entry was not profiled yet. */
   readonly #devices = new Map<PeerId, Omit<Device, 'steadiness'>>();
-  readonly #declined = new Set<PeerId>();
+  /** Who takes no block, and why. */
+  readonly #declined = new Map<PeerId, string>();
   readonly #loaded = new Map<PeerId, number>();
   /** Why peers did not get ready for the plan at hand; null while none is being prepared. */
   #refused: Map<PeerId, string> | null = null;
@@ -138,6 +139,7 @@ export class Preparation {
     const devices = peers
       .filter((peer) => this.#devices.has(peer) && !this.#declined.has(peer))
       .map((peer) => ({ ...this.#devices.get(peer)!, steadiness: this.#steadiness(peer) }));
+    if (devices.length === 0) throw new Error(`No peer takes a block. ${this.#reasons()}`);
     return makePlan({
       term,
       version: ++this.#version,
@@ -183,8 +185,12 @@ export class Preparation {
     return holders.every((peer) => answers.has(peer) && alive.includes(peer));
   }
 
+  #reasons(): string {
+    return [...this.#declined].map(([peer, reason]) => `${this.#name(peer)}: ${reason}.`).join(' ');
+  }
+
   #decline(peer: PeerId, reason: string): void {
-    this.#declined.add(peer);
+    this.#declined.set(peer, reason);
     this.office.event('declined', `${this.#name(peer)} takes no block: ${reason}`, { peer });
   }
 
