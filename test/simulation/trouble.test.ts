@@ -266,7 +266,7 @@ describe('terms', () => {
 
   it('a run that no device can take part in ends with the reason of each', async () => {
     const room = await settled(2, (device) => {
-      device.profile = () => Promise.reject(new Error('its graphics memory is lost'));
+      device.profile = () => Promise.reject(new Error('its graphics memory is lost.'));
       return device;
     });
     void room.on[0].swarm.start(tinyConfig()).catch(() => undefined);

@@ -186,7 +186,9 @@ export class Preparation {
   }
 
   #reasons(): string {
-    return [...this.#declined].map(([peer, reason]) => `${this.#name(peer)}: ${reason}.`).join(' ');
+    return [...this.#declined]
+      .map(([peer, reason]) => `${this.#name(peer)}: ${reason.replace(/\.$/, '')}.`)
+      .join(' ');
   }
 
   #decline(peer: PeerId, reason: string): void {

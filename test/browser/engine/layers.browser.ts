@@ -167,6 +167,32 @@ describe('layers on WebGL', () => {
       cpu.close();
     });
   }
+
+  for (const rows of [4, 5]) {
+    it(`weight gradients of three micro-batches of ${rows} samples at once: the CPU's updates`, async () => {
+      const model = modelWith([conv('c', 2, 3, { activation: 'relu' })], EVEN);
+      const block = blockOf(model, optimizer('sgd', 0.1), { rows });
+      const micros = [0, 1, 2];
+      const results: Float32Array[][] = [];
+      const cpu = newCompute();
+      for (const device of [compute, cpu]) {
+        await device.load(block, []);
+        for (const micro of micros) {
+          const { inputs, labels } = batch(flat(model), rows, micro);
+          const task = { segment: 0, micro, step: 0, rows, input: inputs, labels, training: true };
+          await device.forward(task);
+          await device.backward({ segment: 0, micro, defer: true });
+        }
+        await device.weights({ segment: 0, micros });
+        await device.step({ counted: micros.length, learningRate: 0.1 });
+        results.push(parametersOf(await readAll([device], layersIn(block))).map(({ data }) => data));
+      }
+      results[0].forEach((array, i) =>
+        expect(relative(array, results[1][i]), `array ${i}`).to.be.below(2e-4),
+      );
+      cpu.close();
+    });
+  }
 });
 
 /** As many inputs in a row. */

@@ -2,7 +2,7 @@ import type { Tensor2D } from '@tensorflow/tfjs-core';
 import type { Window } from '../window.ts';
 import { clearPadding, halfOf, packed, replace, run, type Program, type Shape } from './program.ts';
 
-/** Pairs of pixels that one texel of the first pass sums over at most, about: long loops stall a device. */
+/** Pairs of pixels that one texel of the first pass sums over at most, about: long loops stall a device, and what they read should stay in a first cache. */
 const PAIRS_AT_ONCE = 256;
 
 /** sum + dLoss/dKernel [taps * channels, units]. Consumes `sum`; null stands for zeros. */
