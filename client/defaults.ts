@@ -51,7 +51,7 @@ export function runConfig(choices: RunChoices = {}): RunConfig {
     partition: choices.partition ?? 'auto',
     grid: choices.grid ?? null,
     shares: choices.shares ?? 'measured',
-    wire: choices.wire ?? 'float32',
+    wire: choices.wire ?? 'auto',
     ...(choices.schedule && { schedule: choices.schedule }),
     ...(rule && { rule }),
     ...(faults && { faults }),

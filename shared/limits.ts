@@ -140,6 +140,8 @@ export const LIMITS = {
     unitsInOrders: 32_768,
     parameters: 512 * 1024 * 1024,
     layerNameChars: 64,
+    /** Of what a plan says about itself. */
+    whyChars: 600,
     profileTimeoutMs: 60_000,
     prepareTimeoutMs: 120_000,
     /** Answering a pause or a request for a report: what takes longer is gone. */

@@ -4,6 +4,8 @@
  */
 export const WIRE_FORMATS = ['float32', 'float16', 'int8'] as const;
 export type WireFormat = (typeof WIRE_FORMATS)[number];
+/** What a run may ask for: one of them, or the planner's choice. */
+export const WIRE_CHOICES = ['auto', ...WIRE_FORMATS] as const;
 
 /** Numbers [offset, offset + count) of a part whose rows have `columns` numbers. */
 export interface Span {

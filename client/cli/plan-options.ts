@@ -50,7 +50,7 @@ export const PLAN_HELP = `Plans a training for devices and links that a file des
   --partition P        ${partition.options.join(', ')} (${defaults.partition})
   --grid G             stages x lanes, such as 2x2, or auto (auto)
   --shares S           ${shares.options.join(', ')}: slices in proportion to speed, or all alike (${defaults.shares})
-  --wire W             ${wire.options.join(', ')}: numbers between devices (${defaults.wire})
+  --wire W             ${wire.options.join(', ')}: numbers between devices; auto is float32 here (${defaults.wire})
   --schedule S         ${schedule.wrapped.options.join(', ')}: steps one after the other, or overlapping (sync)
   --batch N            samples per optimizer step (${defaults.batch})
   --micro-batches M    micro-batches per step; the batch divides by it (${defaults.microBatches})

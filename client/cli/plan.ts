@@ -1,7 +1,5 @@
-import { chosenFrom, optionsFor } from '../planner/choice.ts';
+import { decide } from '../planner/decision.ts';
 import { predict } from '../planner/predict.ts';
-import { problemOf } from '../planner/profile.ts';
-import { whyChosen, whyNone } from '../planner/why.ts';
 import { devicesOf, linksOf } from './plan-devices.ts';
 import { parsePlanOptions, PLAN_HELP, type PlanOptions } from './plan-options.ts';
 import { plannedJson, plannedText, type Planned } from './plan-text.ts';
@@ -9,12 +7,10 @@ import { plannedJson, plannedText, type Planned } from './plan-text.ts';
 /** Makes the plan. Throws nothing: a text where there is none. */
 function planned({ devices: file, config }: PlanOptions): Planned | string {
   const devices = devicesOf(file!, config);
-  const problem = problemOf(config, devices, linksOf(file!), []);
-  const options = optionsFor(problem, config);
-  if (options.length === 0) return whyNone(problem, config);
-  const chosen = chosenFrom(options, config.partition);
-  const prediction = predict(problem, chosen.partition);
-  return { config, devices, chosen, options, prediction, why: whyChosen(problem, chosen, options, config) };
+  const decision = decide(config, devices, linksOf(file!), []);
+  if (typeof decision === 'string') return decision;
+  const { problem, chosen, options, why } = decision;
+  return { config, devices, chosen, options, prediction: predict(problem, chosen.partition), why };
 }
 
 function main(options: PlanOptions): number {

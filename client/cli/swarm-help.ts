@@ -25,7 +25,8 @@ export const SWARM_HELP = `Trains one neural network in several real browsers, w
                        several lanes, stages alone, lanes alone (${defaults.partition})
   --grid G             stages x lanes, such as 2x2, or auto: the planner's choice (auto)
   --shares S           ${shares.options.join(', ')}: slices in proportion to speed, or all alike (${defaults.shares})
-  --wire W             ${wire.options.join(', ')}: numbers between peers in training, exact or in fewer bytes (${defaults.wire})
+  --wire W             ${wire.options.join(', ')}: numbers between peers in training, exact or in fewer bytes;
+                       auto is float32, and int8 where parts may get lost and it saves a tenth of the time (${defaults.wire})
   --replan LIST        plans anew when these steps are reached: devices are measured again, units ordered: 100,300
   --ordering O         ${ordering.wrapped.options.join(', ')}: of units in a new plan; the last two for comparison (${ordering.wrapped.options[0]})
   --schedule S         ${schedule.wrapped.options.join(', ')}: steps one after the other, or overlapping, on weights a step old (sync)

@@ -161,7 +161,10 @@ export function summaryText(report: Report, relayed: Relayed, left: readonly str
           ? `; weights ${figure(staleness.mean)} updates old in mean, ${staleness.max} at most`
           : ''),
     ],
-    ['Peer to peer', `${bytes(wire.bytes_sent)} in ${grouped(wire.messages_sent)} messages`],
+    [
+      'Peer to peer',
+      `${bytes(wire.bytes_sent)} in ${grouped(wire.messages_sent)} messages; parts as ${report.plan.wire}`,
+    ],
     [
       'By the server',
       `${grouped(relayed.after.signals)} signals, ${bytes(relayed.after.bytes)}, to link the peers; ` +

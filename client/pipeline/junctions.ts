@@ -65,7 +65,7 @@ export class Junctions {
       transport,
       plan,
       assignment.lane,
-      config.wire,
+      plan.wire,
       traffic,
       ({ kind, boundary, step, micro }, data) =>
         this.#inboxOf(kind, boundary.index)!.addOwn(step, micro, assignment.lane, data),
@@ -221,11 +221,11 @@ export class Junctions {
   }
 
   #inbox(kind: Kind, boundary: BoundaryView): Inbox {
-    const { assignment, clock, config, patience, traffic, transport } = this.context;
+    const { assignment, clock, config, patience, plan, traffic, transport } = this.context;
     return new Inbox({
       kind,
       boundary,
-      format: config.wire,
+      format: plan.wire,
       rows: () => assignment.block.rows,
       micros: config.microBatches,
       window: () => this.context.window(),

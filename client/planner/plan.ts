@@ -1,13 +1,13 @@
 import { capsOfStages } from './caps.ts';
 import type { PeerId } from '../../shared/ids.ts';
+import { LIMITS } from '../../shared/limits.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { Plan, Source, Term } from '../../shared/schema/plan.ts';
-import { chosenFrom, optionsFor } from './choice.ts';
+import { decide } from './decision.ts';
 import { ordersOf, type UnitScores } from './importance.ts';
 import type { PlannerLink } from './links.ts';
 import { memoryOf } from './predict.ts';
-import { problemOf, type Device } from './profile.ts';
-import { whyChosen, whyNone } from './why.ts';
+import type { Device } from './profile.ts';
 
 export type { PlannerLink } from './links.ts';
 export type { Device } from './profile.ts';
@@ -34,10 +34,9 @@ export interface PlanRequest {
 export function makePlan(request: PlanRequest): Plan {
   const { config, devices, peers, importance } = request;
   if (devices.length === 0) throw new Error('No peer takes a block: everybody declined.');
-  const problem = problemOf(config, devices, request.links, importance);
-  const options = optionsFor(problem, config);
-  if (options.length === 0) throw new Error(whyNone(problem, config));
-  const chosen = chosenFrom(options, config.partition);
+  const decision = decide(config, devices, request.links, importance);
+  if (typeof decision === 'string') throw new Error(decision);
+  const { problem, chosen, why } = decision;
   const { stages, partition, stepMs, stageMs } = chosen;
   const holding = new Set(stages.flatMap(({ lanes }) => lanes));
   return {
@@ -47,6 +46,7 @@ export function makePlan(request: PlanRequest): Plan {
     startStep: request.startStep,
     endStep: request.endStep,
     stages,
+    wire: problem.wire,
     caps: capsOfStages(problem, partition),
     orders: ordersOf(problem.graph, stages, importance, config.ordering ?? 'importance', config.seed),
     sources: [...request.sources],
@@ -56,7 +56,7 @@ export function makePlan(request: PlanRequest): Plan {
       stepMs: Math.min(stepMs, 1e9),
       stageMs: stageMs.map((ms) => Math.min(ms, 1e9)),
       memoryBytes: memoryOf(problem, partition),
-      why: whyChosen(problem, chosen, options, config),
+      why: why.slice(0, LIMITS.run.whyChars),
     },
   };
 }

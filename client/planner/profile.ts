@@ -115,6 +115,7 @@ export function problemOf(
   devices: readonly Device[],
   links: readonly PlannerLink[],
   importance: readonly UnitScores[],
+  wire: WireFormat = config.wire === 'auto' ? 'float32' : config.wire,
 ): Problem {
   const graph = modelGraph(config.model);
   // In an order of their own, so that a plan does not depend on how the room is listed.
@@ -136,8 +137,8 @@ export function problemOf(
     graph,
     rows,
     microBatches: config.microBatches,
-    wire: config.wire,
-    wireShare: wireShareOf(config.wire),
+    wire,
+    wireShare: wireShareOf(wire),
     schedule,
     optimizerArrays,
     grain: Math.min(...devices.map((device) => device.grain)),

@@ -39,7 +39,7 @@ export function whyChosen(
       `${standby === 1 ? 'One peer stands' : `${standby} peers stand`} by: it is no faster with more.`,
     );
   }
-  return sentences.join(' ').slice(0, 600);
+  return sentences.join(' ');
 }
 
 /** Why a runner-up lost. */

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { LIMITS } from '../limits.ts';
-import { WIRE_FORMATS } from '../wire.ts';
+import { WIRE_CHOICES } from '../wire.ts';
 import { name, real, whole } from './common.ts';
 import { FaultsSchema } from './faults.ts';
 
@@ -82,8 +82,11 @@ export const RunConfigSchema = v.pipe(
     ),
     /** Slices in proportion to measured speed, or all alike (to see what that costs). */
     shares: v.picklist(['measured', 'even']),
-    /** How numbers of parts stand on the wire in training; a test of the model always has float32. */
-    wire: v.picklist(WIRE_FORMATS),
+    /**
+     * How numbers of parts stand on the wire in training; a test of the model always has float32. `auto`: float32, but int8 under a
+     * rule for lost parts where the plan finds steps much faster with it.
+     */
+    wire: v.picklist(WIRE_CHOICES),
     /** By what units are ordered when a plan is made anew; left out: by importance. The others are for experiments. */
     ordering: v.optional(v.picklist(['importance', 'random', 'reverse'])),
     steps: whole(1, LIMITS.run.steps),

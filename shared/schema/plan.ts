@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { LIMITS } from '../limits.ts';
+import { WIRE_FORMATS } from '../wire.ts';
 import { name, real, text, whole } from './common.ts';
 import { PeerIdSchema } from './signal.ts';
 
@@ -69,6 +70,8 @@ export const PlanSchema = v.strictObject({
   /** The step before which training ends: the run's steps, or fewer where somebody pressed Stop. */
   endStep: whole(0, LIMITS.run.steps),
   stages: v.pipe(v.array(StageSchema), v.minLength(1), v.maxLength(LIMITS.room.peers)),
+  /** How numbers of parts stand on the wire in training. */
+  wire: v.picklist(WIRE_FORMATS),
   /** One for each stage, from measured links; left out: one more than the schedule needs where anything is exchanged. */
   caps: v.optional(v.pipe(v.array(StageCapsSchema), v.minLength(1), v.maxLength(LIMITS.room.peers))),
   orders: v.pipe(v.array(OrderSchema), v.maxLength(LIMITS.run.layers)),
@@ -85,7 +88,7 @@ export const PlanSchema = v.strictObject({
     /** Tensor bytes of each block, stage by stage, lane by lane. */
     memoryBytes: v.array(v.array(real(0, 1e15))),
     /** Why the plan looks as it does, for people. */
-    why: text(600),
+    why: text(LIMITS.run.whyChars),
   }),
 });
 export type Plan = v.InferOutput<typeof PlanSchema>;

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { REPORT_VERSION } from '../version.ts';
 import { RunConfigSchema } from './config.ts';
 import { EventSchema, PeerReportSchema } from './control.ts';
+import { WIRE_FORMATS } from '../wire.ts';
 import { OrderSchema, StageSchema } from './plan.ts';
 import { PeerIdSchema } from './signal.ts';
 import { ReportSpanSchema } from './timeline.ts';
@@ -76,6 +77,8 @@ export const ReportSchema = v.strictObject({
         layers: v.array(v.string()),
       }),
     ),
+    /** How numbers of parts stood on the wire. */
+    wire: v.picklist(WIRE_FORMATS),
     /** Per stage: micro-batches between forward and backward at most, and those whose weight gradients are pending besides. */
     caps: v.array(v.strictObject({ in_flight: count, kept: count })),
     boundaries: v.array(

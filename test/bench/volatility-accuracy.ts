@@ -30,7 +30,16 @@ async function train(seed: number, drop: number): Promise<Report> {
     await room.settle();
     const grid = { stages: 2, lanes: 2 };
     await room.train(
-      runConfig({ grid, shares: 'even', steps: STEPS, seed, rule: RULE, copies: COPIES, faults: { drop } }),
+      runConfig({
+        grid,
+        shares: 'even',
+        wire: 'float32',
+        steps: STEPS,
+        seed,
+        rule: RULE,
+        copies: COPIES,
+        faults: { drop },
+      }),
       LIMIT_MS,
     );
     const { record } = room.on[0].swarm;

@@ -221,7 +221,7 @@ describe('flags of the swarm command', () => {
     ['--device-ms 0', /--device-ms.*above 0.*not "0"/],
     ['--device-ms 1,2,3,x', /--device-ms.*not "x"/],
     ['--partition diagonal', /--partition wants auto or hybrid or vertical or horizontal, not "diagonal"/],
-    ['--wire float8', /--wire wants float32 or float16 or int8, not "float8"/],
+    ['--wire float8', /--wire wants auto or float32 or float16 or int8, not "float8"/],
     ['--shares fair', /--shares wants measured or even, not "fair"/],
     ['--grid 2', /--grid wants stages x lanes such as 2x2, each from 1 to 16, or auto, not "2"/],
     ['--grid 0x2', /--grid wants .*not "0x2"/],

@@ -63,6 +63,20 @@ describe('a plan', () => {
     });
   });
 
+  it('rounds numbers on the wire where that is left to it, parts may get lost anyway, and links are slow', () => {
+    const slow = { goodput: 2e5 };
+    const choices = { model: 'mlp', grid: { stages: 2, lanes: 2 } };
+    const rounded = plan({ ...choices, rule: 'deadline' }, same(4), slow);
+    assert.equal(rounded.wire, 'int8');
+    assert.match(rounded.predicted.why, /Parts travel as int8: as float32 a step would take \d+% more/);
+    const exact = plan({ ...choices, wire: 'float32', rule: 'deadline' }, same(4), slow);
+    assert.equal(exact.wire, 'float32');
+    assert.ok(rounded.predicted.stepMs * 1.1 < exact.predicted.stepMs);
+    assert.equal(plan({ ...choices, rule: 'deadline' }, same(4), { goodput: 1e9 }).wire, 'float32');
+    assert.equal(plan(choices, same(4), slow).wire, 'float32', 'without a rule a run is exact');
+    assert.equal(plan({ ...choices, wire: 'float16' }, same(4), slow).wire, 'float16');
+  });
+
   it('says so when too few peers are linked', () => {
     const room = roomOf({ model: 'mlp', grid: { stages: 2, lanes: 2 } }, same(4));
     room.links = linksOf(4, (a, b) => (a === 0 && b === 1 ? {} : null));

@@ -91,6 +91,21 @@ describe('rooms with lanes', () => {
     });
   }
 
+  it('rounds where the plan finds that faster, in all parts of training', async () => {
+    const room = new SimRoom(4);
+    for (const { id: a } of room.peers)
+      for (const { id: b } of room.peers) room.network.shape(a, b, { bytesPerMs: 20 });
+    const seen = watchParts(room);
+    assert.ok(await room.settle());
+    await room.train(hybrid({ wire: 'auto', rule: 'deadline' }));
+    assertFinished(room);
+    const { plan } = makeReport(recordOf(room));
+    assert.equal(plan.wire, 'int8');
+    for (const boundary of plan.boundaries) assert.equal(boundary.forward_bytes, boundary.expected_bytes);
+    assert.deepEqual([...seen].sort(), ['backward int8', 'evaluation float32', 'forward int8']);
+    room.close();
+  });
+
   it('measures which units matter', async () => {
     const room = new SimRoom(4);
     assert.ok(await room.settle());

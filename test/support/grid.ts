@@ -263,6 +263,7 @@ function planFor({ model, stages, orders = [], optimizer, seed, rows, microBatch
     startStep: 0,
     endStep: 1,
     stages,
+    wire: 'float32',
     orders,
     sources: [],
     standby: [],

@@ -33,6 +33,7 @@ export function planOf(stages: Stage[], peer: PeerId, changes: Partial<Plan> = {
     startStep: 0,
     endStep: 600,
     stages,
+    wire: 'float32',
     orders: [],
     sources: [],
     standby: [],

@@ -178,6 +178,7 @@ export function configOf(
       grid: GRIDS[partition],
       faults: { jitterMs: JITTER_MS, ...trouble.faults },
       shares: 'even',
+      wire: 'float32',
       steps: STEPS,
       decay: 'constant',
       onDeparture: 'continue',

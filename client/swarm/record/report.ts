@@ -34,6 +34,7 @@ export function makeReport(record: RunRecord, timelines: Report['timelines'] = [
     plan: {
       version: plan.version,
       stages: plan.stages.map((stage) => ({ ...stage, layers: layersOf(graph, stage) })),
+      wire: plan.wire,
       caps: capsOfPlan(plan, partition, config).map(({ inFlight, kept }) => ({ in_flight: inFlight, kept })),
       boundaries: describeBoundaries(record, partition),
       orders: plan.orders,
@@ -144,7 +145,7 @@ function describeBoundaries(record: RunRecord, partition: Partition): Report['pl
       width: tensor.units * tensor.outer * tensor.inner,
       forward_bytes: sum(own, ({ forwardBytes }) => forwardBytes),
       backward_bytes: sum(own, ({ backwardBytes }) => backwardBytes),
-      expected_bytes: micros * boundaryBytes(partition, index, rows, config!.wire),
+      expected_bytes: micros * boundaryBytes(partition, index, rows, plan!.wire),
       resent_bytes: sum(own, ({ resentBytes }) => resentBytes),
       forward_used: shareUsed(own, 'forward'),
       backward_used: shareUsed(own, 'backward'),

@@ -28,6 +28,7 @@ export const plan: Plan = {
   startStep: 0,
   endStep: 600,
   stages: [oneLaneStage([0, 3], ANNA), oneLaneStage([3, 11], BEN)],
+  wire: 'float32',
   orders: [],
   sources: [],
   standby: [CLEO],
