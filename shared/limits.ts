@@ -163,6 +163,10 @@ export const LIMITS = {
     inboxParts: 512,
     inboxBytes: 128 * 1024 * 1024,
     tensorElements: 64 * 1024 * 1024,
+    /** Arrays of so many numbers or more are used again: so many of one size, and no more bytes than this lie ready. */
+    numbersPooledLeast: 1024,
+    numbersPooledAlike: 16,
+    numbersPooledBytes: 32 * 1024 * 1024,
     /** How long a part is waited for that says it has left, until enough was measured. */
     deadlineFirstMs: 500,
     /** Deadlines are measured from here up: less is within what timers and processors differ by. */

@@ -1,9 +1,10 @@
-import type { Compute } from '../ports/compute.ts';
+import type { BackwardTask, Compute, ForwardTask } from '../ports/compute.ts';
 import { openBackend } from './backend.ts';
 import { browserClock } from '../link/clock.ts';
 import { EmulatedCompute } from './emulated.ts';
 import { buffersIn, type OpenOptions, type Request, type Response } from './protocol.ts';
 import { TfCompute } from './tf-compute.ts';
+import { releaseNumbers } from '../../shared/number-pool.ts';
 
 /** The part of DedicatedWorkerGlobalScope used here; the DOM types describe a page. */
 interface WorkerScope {
@@ -28,10 +29,19 @@ async function serve(request: Request): Promise<unknown> {
   return methods[request.method](...request.args);
 }
 
+/** What came for a pass is on the device by now, and what leaves it next is as large. Tensors of the CPU back-end may lie in that very array. */
+function releaseInput({ method, args }: Request): void {
+  if (compute?.device.backend !== 'webgl') return;
+  const [task] = args as (Partial<ForwardTask> & Partial<BackwardTask>)[];
+  const numbers = method === 'forward' ? task.input : method === 'backward' ? task.gradient : null;
+  if (numbers instanceof Float32Array) releaseNumbers(numbers);
+}
+
 scope.onmessage = ({ data: request }) => {
   const { id } = request;
   serve(request).then(
     (value) => {
+      releaseInput(request);
       scope.postMessage({ id, value }, [...buffersIn(value)]);
     },
     (error: unknown) => {

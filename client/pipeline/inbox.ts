@@ -3,6 +3,7 @@ import { LIMITS } from '../../shared/limits.ts';
 import { framesOf, PART_FRAME_NUMBERS, PART_HEADER_BYTES, type PartFrame } from '../../shared/frames.ts';
 import type { BoundaryView, LaneEnd } from './assignment.ts';
 import { Deadlines } from './deadlines.ts';
+import { releaseNumbers, takeZeros } from '../../shared/number-pool.ts';
 import { readNumbers, type WireFormat } from '../../shared/wire.ts';
 import { addRange, rangeWidth } from './parts.ts';
 import type { Patience } from './patience.ts';
@@ -122,7 +123,7 @@ export class Inbox {
     return null;
   }
 
-  /** A whole part that this peer sent to itself. */
+  /** A whole part that this peer sent to itself; the inbox has the array from then on. */
   addOwn(step: number, micro: number, lane: number, data: Float32Array): void {
     const part: Part = { data, framesSeen: new Set(), firstCopies: 0, frames: 0, bytesCame: 0, startMs: 0 };
     const sequence = this.#sequence(step, micro);
@@ -180,7 +181,7 @@ export class Inbox {
     const sequence = this.#sequence(step, micro);
     const gaps = this.#close(sequence, rows);
     const only = ends.length === 1 && gaps.size === 0 && coversAll(ends[0], held);
-    const register = only ? null : new Float32Array(rows * rangeWidth(shape, held));
+    const register = only ? null : takeZeros(rows * rangeWidth(shape, held));
     let data: Float32Array = register ?? new Float32Array();
     let isEmpty = true;
     for (const end of ends) {
@@ -191,8 +192,12 @@ export class Inbox {
       this.#bytes -= part.data.byteLength;
       if (gaps.get(end.lane)?.size === 0) continue;
       isEmpty = false;
-      if (register) addRange(register, part.data, rows, shape, held, end.range);
-      else data = part.data;
+      if (!register) {
+        data = part.data;
+        continue;
+      }
+      addRange(register, part.data, rows, shape, held, end.range);
+      releaseNumbers(part.data);
     }
     return { data, gaps, isEmpty };
   }
@@ -238,7 +243,7 @@ export class Inbox {
   #begin(key: string, numbers: number): Part | null {
     const full = this.#parts.size >= LIMITS.pipeline.inboxParts;
     if (full || this.#bytes + numbers * 4 > LIMITS.pipeline.inboxBytes) return null;
-    const data = new Float32Array(numbers);
+    const data = takeZeros(numbers);
     const part: Part = {
       data,
       framesSeen: new Set(),

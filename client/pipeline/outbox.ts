@@ -8,6 +8,7 @@ import {
 import type { PeerId } from '../../shared/ids.ts';
 import type { ControlOf } from '../../shared/schema/control.ts';
 import { LIMITS } from '../../shared/limits.ts';
+import { releaseNumbers } from '../../shared/number-pool.ts';
 import type { WireFormat } from '../../shared/wire.ts';
 import type { Plan } from '../../shared/schema/plan.ts';
 import type { Transport } from '../ports/transport.ts';
@@ -23,7 +24,7 @@ export interface Departure {
   step: number;
   micro: number;
   rows: number;
-  /** The register on this side of the boundary. */
+  /** The register on this side of the boundary; the outbox has the array from then on. */
   data: Float32Array;
   /** By lane, where not all frames of its part go: those that do. */
   gaps?: ReadonlyMap<number, ReadonlySet<number>>;
@@ -79,14 +80,16 @@ export class Outbox {
   /** Resolves when every frame is queued or dropped; gives the peers to which the link is gone: there the part is lost. */
   async send(departure: Departure): Promise<PeerId[]> {
     const { boundary, ends, rows, data } = departure;
-    const sent = ends.map((end) => {
-      const part = takeRange(data, rows, boundary.shape, boundary.held, end.range);
-      if (end.peer === this.transport.self) {
-        this.keep(departure, part);
-        return Promise.resolve(true);
-      }
-      return this.#sendPart(end, departure, part);
+    const { self } = this.transport;
+    const parts = ends.map((end) => takeRange(data, rows, boundary.shape, boundary.held, end.range));
+    const sent = ends.map((end, i) => {
+      if (end.peer !== self) return this.#sendPart(end, departure, parts[i]);
+      this.keep(departure, parts[i]);
+      return Promise.resolve(true);
     });
+    // What could not leave at once was copied; what this very peer gets is its inbox's now.
+    const kept = parts.filter((_, i) => ends[i].peer === self);
+    for (const numbers of new Set([data, ...parts])) if (!kept.includes(numbers)) releaseNumbers(numbers);
     const isSent = await Promise.all(sent);
     return ends.filter((_, i) => !isSent[i]).map(({ peer }) => peer);
   }

@@ -1,4 +1,5 @@
 import type { UnitRange } from '../../shared/model.ts';
+import { takeNumbers } from '../../shared/number-pool.ts';
 import { widthOf, type TensorShape } from '../model/graph.ts';
 
 /** Numbers per sample that a run of positions has. */
@@ -18,7 +19,7 @@ export function takeRange(
 ): Float32Array {
   if (range[0] === held[0] && range[1] === held[1]) return register;
   const runs = runsOf(rows, shape, held, range);
-  const part = new Float32Array(runs.count * runs.length);
+  const part = takeNumbers(runs.count * runs.length);
   for (let i = 0; i < runs.count; i++) {
     const from = runs.first + i * runs.stride;
     const to = i * runs.length;

@@ -6,6 +6,7 @@ import { Traffic } from '../../client/pipeline/traffic.ts';
 import type { Transport } from '../../client/ports/transport.ts';
 import { decodeFrame, PART_FRAME_NUMBERS, type PartFrame } from '../../shared/frames.ts';
 import { LIMITS } from '../../shared/limits.ts';
+import { takeNumbers } from '../../shared/number-pool.ts';
 import { readNumbers } from '../../shared/wire.ts';
 import { planOf } from '../support/plans.ts';
 
@@ -94,6 +95,23 @@ describe('the outbox', () => {
     const received = new Float32Array(10 * WIDTH).fill(-1);
     for (const frame of link.sent) assert.ok(readNumbers('float32', frame.payload, frame, received));
     assert.ok(received.every((x, i) => x === i));
+  });
+
+  it('has done with its arrays when it has sent, or copied what waits: others may use them', async () => {
+    const link = new NarrowLink(3);
+    const sent = outboxOf(link).send(departure(10, [end('other', 1)]));
+    takeNumbers(10 * WIDTH).fill(-5);
+    while (link.sent.length < 10) await link.empty();
+    assert.deepEqual(await sent, []);
+    const received = new Float32Array(10 * WIDTH).fill(-1);
+    for (const frame of link.sent) assert.ok(readNumbers('float32', frame.payload, frame, received));
+    assert.ok(received.every((x, i) => x === i));
+  });
+
+  it('leaves the array alone that this very peer was given', async () => {
+    const kept: Float32Array[] = [];
+    await outboxOf(new NarrowLink(100), kept).send(departure(10, [end('other', 1), end('me', 0)]));
+    assert.notEqual(takeNumbers(10 * WIDTH), kept[0]);
   });
 
   it('lets only so many parts wait for a link where parts may be lost, and says what it drops', async () => {

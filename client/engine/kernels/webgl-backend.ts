@@ -8,8 +8,8 @@ export type WebglProgram = Omit<GPGPUProgram, 'outPackingScheme'> & { outPacking
 export interface WebglBackend {
   gpgpu: {
     gl: WebGL2RenderingContext;
-    /** The four numbers of each texel, texel by texel. */
-    downloadMatrixFromPackedTexture(texture: WebGLTexture, height: number, width: number): Float32Array;
+    /** Does `read` while a texture can be read from. */
+    downloadMatrixDriver<T>(texture: WebGLTexture, read: () => T): T;
   };
   texData: {
     get(id: object): {

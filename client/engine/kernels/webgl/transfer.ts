@@ -1,4 +1,5 @@
 import { engine, env, type Tensor2D } from '@tensorflow/tfjs-core';
+import { takeNumbers } from '../../../../shared/number-pool.ts';
 import type { TransferKernels } from '../kernels.ts';
 import { webglBackend } from '../webgl-backend.ts';
 import { halfOf, placingOf } from './texture.ts';
@@ -38,7 +39,11 @@ export const webglTransfer: TransferKernels = {
     const [height, width] = (texShape ?? [0, 0]).map(halfOf);
     const isOurs = texture && isPacked && !slice && height * width >= halfOf(rows) * halfOf(columns);
     if (!isOurs || !env().getBool('WEBGL_DOWNLOAD_FLOAT_ENABLED')) return x.dataSync<'float32'>().slice();
-    const texels = backend.gpgpu.downloadMatrixFromPackedTexture(texture.texture, height, width);
+    const { gl } = backend.gpgpu;
+    const texels = scratchOf(4 * height * width);
+    backend.gpgpu.downloadMatrixDriver(texture.texture, () =>
+      gl.readPixels(0, 0, width, height, gl.RGBA, gl.FLOAT, texels),
+    );
     return fromTexels(texels, rows, columns);
   },
 };
@@ -67,7 +72,7 @@ function toTexels(numbers: Float32Array, rows: number, columns: number, texels: 
 
 /** The reverse. */
 function fromTexels(texels: Float32Array, rows: number, columns: number): Float32Array {
-  const numbers = new Float32Array(rows * columns);
+  const numbers = takeNumbers(rows * columns);
   const rowOfTexels = 4 * halfOf(columns);
   const even = columns - (columns % 2);
   for (let row = 0, to = 0; row < rows; row++) {
