@@ -30,3 +30,19 @@ describe('a data set file that the server does not have', () => {
     await assert.rejects(read(answer), { message: general });
   });
 });
+
+describe('a range of a data set file', () => {
+  it('comes from the server itself: caches of browsers have given less than was asked for', async () => {
+    const asked: RequestInit[] = [];
+    const origin = new HttpOrigin({
+      clock: new FakeClock(),
+      fetch: (_url, how) => {
+        asked.push(how!);
+        return Promise.resolve(new Response(new Uint8Array(8), { status: 206 }));
+      },
+    });
+    assert.equal((await origin.read('mnist/test-labels', 8, 16)).length, 8);
+    assert.deepEqual(asked[0].headers, { Range: 'bytes=8-15' });
+    assert.equal(asked[0].cache, 'no-store');
+  });
+});
