@@ -1,4 +1,4 @@
-import { tensor2d, type Tensor2D } from '@tensorflow/tfjs-core';
+import type { Tensor2D } from '@tensorflow/tfjs-core';
 import type { Metrics } from '../ports/compute.ts';
 import type { Kernels } from './kernels/index.ts';
 
@@ -68,7 +68,7 @@ export class LossHead {
     labels: Uint8Array,
     use: (perRow: Tensor2D, truth: Tensor2D) => T,
   ): T {
-    const truth = tensor2d(Float32Array.from(labels), [labels.length, 1]);
+    const truth = this.kernels.upload(Float32Array.from(labels), labels.length, 1);
     const perRow = this.kernels.softmaxRows(logits, truth);
     const result = use(perRow, truth);
     truth.dispose();
