@@ -1,4 +1,5 @@
 import { RunConfigSchema, type RunConfig } from '../../shared/schema/config.ts';
+import { WIRE_FORMATS } from '../../shared/wire.ts';
 
 /** Ways to train that a run may be asked for, the default first. */
 export interface Way {
@@ -7,7 +8,7 @@ export interface Way {
 }
 
 export const SCHEDULES: readonly string[] = RunConfigSchema.entries.schedule.wrapped.options;
-export const WIRES: readonly string[] = RunConfigSchema.entries.wire.options;
+export const WIRES: readonly string[] = WIRE_FORMATS;
 
 /** A configuration with the schedule and the wire format that are asked for. */
 export const withWay = (
