@@ -74,7 +74,7 @@ describe('the run in a room', () => {
       partition: 'auto',
       grid: null,
       shares: 'measured',
-      wire: 'float32',
+      wire: 'auto',
     });
     expect(room.started[0].optimizer).to.deep.equal({ kind: 'sgd', learningRate: 0.3, decay: 'linear' });
     expect(room.brought[0]).to.deep.equal([]);
