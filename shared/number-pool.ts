@@ -9,19 +9,17 @@ let bytes = 0;
  * So many numbers, any. A room passes the same few sizes round step after step; making them anew, megabytes at a time, calls for a
  * collection of garbage about once a step, in the page and in its worker.
  */
-export function takeNumbers(count: number): Float32Array<ArrayBuffer> {
-  const numbers = pooled.get(count)?.pop();
-  if (!numbers) return new Float32Array(count);
-  bytes -= numbers.byteLength;
-  return numbers;
-}
+export const takeNumbers = (count: number): Float32Array<ArrayBuffer> =>
+  takePooled(count) ?? new Float32Array(count);
 
 /** The same, all zero. */
-export function takeZeros(count: number): Float32Array<ArrayBuffer> {
+export const takeZeros = (count: number): Float32Array<ArrayBuffer> =>
+  takePooled(count)?.fill(0) ?? new Float32Array(count);
+
+function takePooled(count: number): Float32Array<ArrayBuffer> | undefined {
   const numbers = pooled.get(count)?.pop();
-  if (!numbers) return new Float32Array(count);
-  bytes -= numbers.byteLength;
-  return numbers.fill(0);
+  bytes -= numbers?.byteLength ?? 0;
+  return numbers;
 }
 
 /** From whoever has an array to itself: nobody may look at it any more. Small ones, and views of a part of a buffer, are left alone. */

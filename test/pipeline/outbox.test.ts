@@ -76,6 +76,13 @@ function outboxOf(link: NarrowLink, kept: Float32Array[] = []): Outbox {
   return new Outbox(link, planOf([], 'me'), 0, 'float32', new Traffic(), (_, data) => kept.push(data));
 }
 
+/** Frames of one part put together are the numbers that `departure` makes. */
+function assertArrived(sent: readonly PartFrame[], rows: number): void {
+  const received = new Float32Array(rows * WIDTH).fill(-1);
+  for (const frame of sent) assert.ok(readNumbers('float32', frame.payload, frame, received));
+  assert.ok(received.every((x, i) => x === i));
+}
+
 describe('the outbox', () => {
   it('lets parts that wait for a link take turns, so that a small one need not wait for a large one', async () => {
     const link = new NarrowLink(4);
@@ -100,9 +107,7 @@ describe('the outbox', () => {
     assert.equal(leaving.data.length, 0);
     await link.emptyUntil(10);
     assert.deepEqual(await sent, []);
-    const received = new Float32Array(10 * WIDTH).fill(-1);
-    for (const frame of link.sent) assert.ok(readNumbers('float32', frame.payload, frame, received));
-    assert.ok(received.every((x, i) => x === i));
+    assertArrived(link.sent, 10);
   });
 
   it('has done with its arrays when it has sent, or copied what waits: others may use them', async () => {
@@ -111,9 +116,7 @@ describe('the outbox', () => {
     takeNumbers(10 * WIDTH).fill(-5);
     await link.emptyUntil(10);
     assert.deepEqual(await sent, []);
-    const received = new Float32Array(10 * WIDTH).fill(-1);
-    for (const frame of link.sent) assert.ok(readNumbers('float32', frame.payload, frame, received));
-    assert.ok(received.every((x, i) => x === i));
+    assertArrived(link.sent, 10);
   });
 
   it('leaves the array alone that this very peer was given', async () => {
