@@ -211,7 +211,8 @@ describe('the run in a room', () => {
     room.become({ run: runIn('training') });
     await waitUntil(() => alert(view) === '');
     room.become({ run: runIn('finished') });
-    await waitUntil(() => readable(view).includes('Download report'));
+    // While training the page looks once a second.
+    await waitUntil(() => readable(view).includes('Download report'), undefined, { timeout: 5000 });
     expect(alert(view)).to.equal('');
   });
 
