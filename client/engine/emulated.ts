@@ -1,5 +1,5 @@
 import type { Clock } from '../ports/clock.ts';
-import type * as port from '../ports/compute.ts';
+import * as port from '../ports/compute.ts';
 import { Queue } from './queue.ts';
 
 /**
@@ -30,15 +30,9 @@ export class EmulatedCompute implements port.Compute {
   profile(blocks: port.BlockSpec[]): Promise<port.BlockCost[]> {
     return this.queue.add(async () => {
       const real = await this.inner.profile(blocks);
-      return blocks.map(({ segments }, i) => {
-        const ms = this.emulatedMs * segments.reduce((sum, { share }) => sum + share, 0);
-        const { forwardMs, backwardMs, weightsMs } = real[i];
-        return {
-          forwardMs: Math.max(ms, forwardMs),
-          backwardMs: Math.max(ms, backwardMs - weightsMs) + Math.max(ms, weightsMs),
-          weightsMs: Math.max(ms, weightsMs),
-        };
-      });
+      return blocks.map(({ segments }, i) =>
+        port.noFasterThan(real[i], this.emulatedMs * segments.reduce((sum, { share }) => sum + share, 0)),
+      );
     });
   }
 

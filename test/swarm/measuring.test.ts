@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { runConfig } from '../../client/defaults.ts';
-import type { BlockSpec, Compute } from '../../client/ports/compute.ts';
+import { EmulatedCompute } from '../../client/engine/emulated.ts';
+import type { BlockCost, BlockSpec, Compute } from '../../client/ports/compute.ts';
 import { measureDevice } from '../../client/swarm/taking-part/measuring.ts';
+import { FakeClock } from '../link/fake-clock.ts';
 
 /** A device whose layers take so long, and the way in and out so long. */
 const deviceOf = (layerMs: number, passageMs: number) =>
   ({
+    device: { emulatedMs: null },
     profile: (blocks: BlockSpec[]) =>
       Promise.resolve(
         blocks.map(({ segments }) => {
@@ -53,6 +56,7 @@ describe('measuring a device', () => {
     const fixedOf = async (constant: number) => {
       const sizes: number[] = [];
       const device = {
+        device: { emulatedMs: null },
         profile: (blocks: BlockSpec[]) =>
           Promise.resolve(
             blocks.map(({ registers, segments }) => {
@@ -75,6 +79,33 @@ describe('measuring a device', () => {
     for (const constant of [0, 0.1, 0.5]) assert.ok(Math.abs((await fixedOf(constant)) - constant) < 1e-9);
     assert.equal(await fixedOf(-0.3), 0, 'half of it was quicker than half');
     assert.equal(await fixedOf(1), 0.8, 'half of it took as long as the whole');
+  });
+
+  it('takes an emulated device by its operations, whatever the way into the real one took meanwhile', async () => {
+    for (const passageMs of [0, 3, 40]) {
+      const real = deviceOf(1, passageMs);
+      const clock = new FakeClock();
+      const { costs, taskMs, msPerNumber } = await measureDevice(
+        new EmulatedCompute(real, 300, clock),
+        runConfig(),
+      );
+      assert.equal(taskMs, 0);
+      assert.equal(msPerNumber, 0);
+      const total = (pick: (cost: BlockCost) => number) => costs.reduce((sum, cost) => sum + pick(cost), 0);
+      assert.ok(
+        Math.abs(total(({ forwardMs }) => forwardMs) - 300) < 1,
+        'all layers together: the whole model',
+      );
+      assert.ok(Math.abs(total(({ backwardMs }) => backwardMs) - 600) < 2);
+    }
+  });
+
+  it('counts the real time of an emulated device where that is more', async () => {
+    const { costs } = await measureDevice(
+      new EmulatedCompute(deviceOf(100, 2), 3, new FakeClock()),
+      runConfig(),
+    );
+    for (const { forwardMs } of costs) assert.equal(forwardMs, 97);
   });
 
   it('never finds that a device computes in no time, though the way there seemed to take longer', async () => {
