@@ -21,6 +21,8 @@ export interface Backend {
   kernels: Kernels;
   /** Throws once the device's memory is gone (a lost WebGL context gives garbage without a word). */
   assertAlive(): void;
+  /** Has the device begin what it was given: where nothing is read back, browsers let work lie until more of it comes. */
+  submit(): void;
 }
 
 const LOST_CONTEXT =
@@ -42,7 +44,15 @@ export async function openBackend(force?: 'cpu'): Promise<Backend> {
 async function openCpu(note: string): Promise<Backend> {
   await import('@tensorflow/tfjs-backend-cpu');
   await setBackend('cpu');
-  return { name: 'cpu', note, onProcessor: true, kernels: kernelsOf('cpu'), assertAlive: () => undefined };
+  const nothing = () => undefined;
+  return {
+    name: 'cpu',
+    note,
+    onProcessor: true,
+    kernels: kernelsOf('cpu'),
+    assertAlive: nothing,
+    submit: nothing,
+  };
 }
 
 async function openWebgl(): Promise<Backend> {
@@ -66,7 +76,14 @@ async function openWebgl(): Promise<Backend> {
   const kernels = kernelsOf('webgl');
   selfCheck(kernels);
   assertAlive();
-  return { name: 'webgl', note: '', onProcessor: isSoftware(gl), kernels, assertAlive };
+  return {
+    name: 'webgl',
+    note: '',
+    onProcessor: isSoftware(gl),
+    kernels,
+    assertAlive,
+    submit: () => gl.flush(),
+  };
 }
 
 /** Names under which browsers render without a graphics processor. */

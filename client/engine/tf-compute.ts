@@ -137,6 +137,7 @@ export class TfCompute implements port.Compute {
       if (this.closed) throw new Error('This device was closed.');
       this.backend.assertAlive();
       const result = work();
+      this.backend.submit();
       this.backend.assertAlive();
       return result;
     });
