@@ -221,15 +221,6 @@ export interface BlockCost {
   weightsMs: number;
 }
 
-/** The same, where forward, input gradient and weight gradient take at least `ms` each. */
-export function noFasterThan({ forwardMs, backwardMs, weightsMs }: BlockCost, ms: number): BlockCost {
-  return {
-    forwardMs: Math.max(ms, forwardMs),
-    backwardMs: Math.max(ms, backwardMs - weightsMs) + Math.max(ms, weightsMs),
-    weightsMs: Math.max(ms, weightsMs),
-  };
-}
-
 /**
  * Runs one block. Calls are served one at a time in the order they came. A micro-batch goes forward through the segments that are not
  * idle, in order, and in training back again; a pass whose turn it is not is rejected. Weight gradients that were deferred come after

@@ -1,13 +1,7 @@
 import type { RunConfig } from '../../../shared/schema/config.ts';
 import { modelGraph, type ModelGraph, type Node } from '../../model/graph.ts';
 import { passageWidth } from '../../partition/exchange.ts';
-import {
-  noFasterThan,
-  type BlockCost,
-  type BlockSpec,
-  type Compute,
-  type Register,
-} from '../../ports/compute.ts';
+import type { BlockCost, BlockSpec, Compute, Register } from '../../ports/compute.ts';
 
 /** Wider layers are measured on some of their units: their arrays might not fit where one lane of them does. */
 const NUMBERS_MEASURED = 1_000_000;
@@ -52,11 +46,7 @@ export async function measureDevice(compute: Compute, config: RunConfig): Promis
   const [taskMs, wideMs] = passages.map((_, i) => middleOf(ways.map((way) => way[i])));
   // Each of the numbers goes in and out.
   const msPerNumber = Math.max(0, wideMs - taskMs) / (2 * (WIDE - 1) * blocks[0].rows);
-  const { emulatedMs } = compute.device;
-  const computed = costs.map((cost, i) => {
-    const real = computedOf(cost, timed[i], { taskMs, msPerNumber });
-    return emulatedMs === null ? real : noFasterThan(real, emulatedMs * timed[i].segments[0].share);
-  });
+  const computed = costs.map((cost, i) => computedOf(cost, timed[i], { taskMs, msPerNumber }));
   const [half] = computed.splice(largest + 1, 1);
   return {
     costs: computed.map(({ forwardMs, backwardMs, weightsMs }, i) => ({
@@ -65,9 +55,8 @@ export async function measureDevice(compute: Compute, config: RunConfig): Promis
       weightsMs: weightsMs / shares[i],
     })),
     fixedShare: fixedShareOf(half, computed[largest]),
-    // An emulated device is busy by operations, and the way in and out falls into that time.
-    taskMs: emulatedMs === null ? taskMs : 0,
-    msPerNumber: emulatedMs === null ? msPerNumber : 0,
+    taskMs,
+    msPerNumber,
   };
 }
 
