@@ -48,12 +48,17 @@ export function pin(pid: number, processor: number): void {
     }
 }
 
-function pinOne(id: number, processor: number): void {
+const PIN_ATTEMPTS = 5;
+
+function pinOne(id: number, processor: number, attemptsLeft = PIN_ATTEMPTS): void {
   try {
     execFileSync('taskset', ['-acp', String(processor), String(id)], { stdio: 'ignore' });
   } catch (error) {
     // Of a process that has ended there may be an entry left, but no program.
-    if (existsSync(`/proc/${id}/exe`)) throw error;
+    if (!existsSync(`/proc/${id}/exe`)) return;
+    // A thread that ended while they were gone through makes it give up halfway.
+    if (attemptsLeft === 1) throw error;
+    pinOne(id, processor, attemptsLeft - 1);
   }
 }
 
