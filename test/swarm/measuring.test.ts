@@ -55,7 +55,7 @@ describe('measuring a device', () => {
     const fixedOf = async (constant: number) => {
       const sizes: number[] = [];
       const device = {
-            profile: (blocks: BlockSpec[]) =>
+        profile: (blocks: BlockSpec[]) =>
           Promise.resolve(
             blocks.map(({ registers, segments }) => {
               const { held, shape } = registers.at(-1)!;
