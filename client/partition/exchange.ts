@@ -10,31 +10,50 @@ export interface Passage {
   range: UnitRange;
 }
 
+/** What was worked out of a partition: planners and blocks ask for it again and again. */
+interface Known {
+  /** Per stage and lane. */
+  programs: ReturnType<typeof laneProgram>[][];
+  /** Per boundary. */
+  passages: (readonly Passage[])[];
+}
+
+const known = new WeakMap<Partition, Known>();
+
+function knownOf(partition: Partition): Known {
+  let found = known.get(partition);
+  if (!found) known.set(partition, (found = { programs: partition.stages.map(() => []), passages: [] }));
+  return found;
+}
+
 /**
  * Everything that crosses a boundary, forward. Each receiver adds what comes into zeros at the right positions: that gathers slices,
  * keeps slices, and completes sums alike. Backward each passage is walked the other way, and senders add in the same way: the
- * backward of a gather is a sum, of a reduce a copy.
+ * backward of a gather is a sum, of a reduce a copy. Made once.
  */
-export function passagesOf(partition: Partition, index: number): Passage[] {
+export function passagesOf(partition: Partition, index: number): readonly Passage[] {
+  return (knownOf(partition).passages[index] ??= passages(partition, index));
+}
+
+function passages(partition: Partition, index: number): Passage[] {
   const { from, to } = partition.boundaries[index];
-  const stageBefore = partition.segments[index].stage;
-  const stageAfter = partition.segments[index + 1].stage;
-  const senders = partition.stages[stageBefore].lanes.length;
-  const receivers = partition.stages[stageAfter].lanes.length;
-  const passages: Passage[] = [];
+  const [before, after] = [partition.segments[index].stage, partition.segments[index + 1].stage];
+  const senders = partition.stages[before].lanes.length;
+  const wanted = partition.stages[after].lanes.map(
+    (_, lane) => entryOf(partition, after, lane, index + 1) && heldBy(partition, after, lane, to),
+  );
+  const found: Passage[] = [];
   for (let sender = 0; sender < senders; sender++) {
-    const has = exitOf(partition, stageBefore, sender, index) && heldBy(partition, stageBefore, sender, from);
+    const has = exitOf(partition, before, sender, index) && heldBy(partition, before, sender, from);
     if (!has) continue;
-    const served = servedBy(sender, senders, receivers);
-    for (let receiver = 0; receiver < receivers; receiver++) {
-      if (from.layout === 'copies' && !served.includes(receiver)) continue;
-      const wants =
-        entryOf(partition, stageAfter, receiver, index + 1) && heldBy(partition, stageAfter, receiver, to);
+    const served = from.layout === 'copies' ? servedBy(sender, senders, wanted.length) : null;
+    wanted.forEach((wants, receiver) => {
+      if (served && !served.includes(receiver)) return;
       const range = wants && overlap(has, wants);
-      if (range) passages.push({ from: sender, to: receiver, range });
-    }
+      if (range) found.push({ from: sender, to: receiver, range });
+    });
   }
-  return passages;
+  return found;
 }
 
 /** Numbers per sample of a part. */
@@ -47,16 +66,9 @@ export function overlap(a: UnitRange, b: UnitRange): UnitRange | null {
   return start < end ? [start, end] : null;
 }
 
-const programs = new WeakMap<Partition, Map<string, ReturnType<typeof laneProgram>>>();
-
 /** As `laneProgram`, made once. */
 export function programOf(partition: Partition, stage: number, lane: number): ReturnType<typeof laneProgram> {
-  let known = programs.get(partition);
-  if (!known) programs.set(partition, (known = new Map<string, ReturnType<typeof laneProgram>>()));
-  const key = `${stage}/${lane}`;
-  let program = known.get(key);
-  if (!program) known.set(key, (program = laneProgram(partition, stage, lane)));
-  return program;
+  return (knownOf(partition).programs[stage][lane] ??= laneProgram(partition, stage, lane));
 }
 
 function entryOf(partition: Partition, stage: number, lane: number, segment: number): boolean {

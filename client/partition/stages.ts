@@ -39,16 +39,13 @@ export function cutsBy(units: number, shares: readonly number[]): number[] {
 export function countsBy(units: number, shares: readonly number[]): number[] {
   let total = 0;
   for (const share of shares) total += share;
-  const counts: number[] = [];
-  const rests: number[] = [];
+  const rests = shares.map((share) => (units * share) / total);
+  const counts = rests.map(Math.floor);
   let left = units;
-  for (const share of shares) {
-    const exact = (units * share) / total;
-    const count = Math.floor(exact);
-    counts.push(count);
-    rests.push(exact - count);
+  counts.forEach((count, lane) => {
+    rests[lane] -= count;
     left -= count;
-  }
+  });
   for (; left > 0; left--) {
     let largest = 0;
     for (let lane = 1; lane < rests.length; lane++) if (rests[lane] > rests[largest]) largest = lane;

@@ -53,11 +53,12 @@ function thereAndBackMs(
   index: number,
 ): number {
   const { segments, stages, boundaries } = partition;
-  const workerOf = (segment: number, lane: number) =>
-    workers.findIndex(({ peer }) => peer === stages[segments[segment].stage].lanes[lane]);
+  const workersOf = (segment: number) =>
+    stages[segments[segment].stage].lanes.map((lane) => workers.findIndex(({ peer }) => peer === lane));
+  const [senders, receivers] = [workersOf(index), workersOf(index + 1)];
   const { tensor } = boundaries[index];
   const ways = passagesOf(partition, index).map(({ from, to, range }) => {
-    const link = workerOf(index, from) * workers.length + workerOf(index + 1, to);
+    const link = senders[from] * workers.length + receivers[to];
     return (
       2 * (links.latencyMs[link] + partBytes(wire, rows, passageWidth(tensor, range)) * links.msPerByte[link])
     );

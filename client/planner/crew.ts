@@ -8,6 +8,8 @@ export interface Crew {
   /** Workers by rank; the first is the owner. */
   lanes: readonly number[];
   shares: readonly number[];
+  /** Where each lane's share begins, from 0, and the last one's ends. */
+  readonly starts: readonly number[];
   /** How as many units as the class has (`unitCounts`) are cut over the lanes, and what share of them each has. */
   cutsOf(unitClass: number): readonly number[];
   fractionsOf(unitClass: number): readonly number[];
@@ -68,6 +70,7 @@ class MadeCrew implements Crew {
   readonly shares: readonly number[];
   readonly speed: number;
   readonly #fractions: (readonly number[] | undefined)[];
+  #starts: readonly number[] | null = null;
   #importance: (readonly number[] | undefined)[] | null = null;
   #amongAll: CrewLinks | null = null;
   #withOwner: CrewLinks | null = null;
@@ -105,6 +108,10 @@ class MadeCrew implements Crew {
     return (this.#importance[unitClass] ??= this.#importanceBy(curve, this.cutsOf(unitClass)));
   }
 
+  get starts(): readonly number[] {
+    return (this.#starts ??= startsOf(this.shares));
+  }
+
   get amongAll(): CrewLinks {
     return (this.#amongAll ??= linksAmong(this.problem, this.lanes, this.shares, false));
   }
@@ -139,25 +146,29 @@ function linksAmong(
   shares: readonly number[],
   onlyOwner: boolean,
 ): CrewLinks {
-  const found: CrewLinks = {
-    latencyMs: 0,
-    shareMsPerByte: 0,
-    shareTrafficMs: 0,
-    wholeMsPerByte: 0,
-    wholeTrafficMs: 0,
-  };
+  let latencyMs = 0;
+  let shareMsPerByte = 0;
+  let shareTrafficMs = 0;
+  let wholeMsPerByte = 0;
+  let wholeTrafficMs = 0;
   for (let u = 0; u < (onlyOwner ? 1 : lanes.length); u++) {
     for (let v = u + 1; v < lanes.length; v++) {
       const at = lanes[u] * workers.length + lanes[v];
       const msPerByte = links.msPerByte[at];
-      found.latencyMs = Math.max(found.latencyMs, links.latencyMs[at]);
-      found.wholeMsPerByte = Math.max(found.wholeMsPerByte, msPerByte);
+      latencyMs = Math.max(latencyMs, links.latencyMs[at]);
+      wholeMsPerByte = Math.max(wholeMsPerByte, msPerByte);
       // Between two lanes both shares travel, one each way; with the owner only the other's does.
       const share = onlyOwner ? shares[v] : Math.max(shares[u], shares[v]);
-      found.shareMsPerByte = Math.max(found.shareMsPerByte, share * msPerByte);
-      found.shareTrafficMs += (onlyOwner ? shares[v] : shares[u] + shares[v]) * msPerByte;
-      found.wholeTrafficMs += (onlyOwner ? 1 : 2) * msPerByte;
+      shareMsPerByte = Math.max(shareMsPerByte, share * msPerByte);
+      shareTrafficMs += (onlyOwner ? shares[v] : shares[u] + shares[v]) * msPerByte;
+      wholeTrafficMs += (onlyOwner ? 1 : 2) * msPerByte;
     }
   }
-  return found;
+  return { latencyMs, shareMsPerByte, shareTrafficMs, wholeMsPerByte, wholeTrafficMs };
+}
+
+function startsOf(shares: readonly number[]): number[] {
+  const starts = [0];
+  for (const share of shares) starts.push(starts[starts.length - 1] + share);
+  return starts;
 }

@@ -16,11 +16,15 @@ export interface Crossing {
 /** From the lanes of one stage to those of the next; backward the same way costs the same. */
 export function crossing(problem: Problem, before: Crew, exit: Layout, after: Crew, entry: Layout): Crossing {
   const { links, workers } = problem;
-  const cost: Crossing = { latencyMs: 0, msPerByte: 0, trafficMsPerByte: 0, fragileLoss: 0 };
+  // Numbers of their own until the end: fields that change are boxed.
+  let latencyMs = 0;
+  let msPerByte = 0;
+  let trafficMsPerByte = 0;
+  let fragileLoss = 0;
   const senders = exit === 'owner' ? 1 : before.lanes.length;
   const receivers = entry === 'owner' ? 1 : after.lanes.length;
-  const sent = startsOf(before.shares);
-  const wanted = startsOf(after.shares);
+  const sent = before.starts;
+  const wanted = after.starts;
   for (let u = 0; u < senders; u++) {
     for (let v = 0; v < receivers; v++) {
       // Copies are all alike, so each receiver gets one.
@@ -30,18 +34,11 @@ export function crossing(problem: Problem, before: Crew, exit: Layout, after: Cr
       const part = end - start;
       if (part <= 1e-9) continue;
       const at = before.lanes[u] * workers.length + after.lanes[v];
-      cost.latencyMs = Math.max(cost.latencyMs, links.latencyMs[at]);
-      cost.msPerByte = Math.max(cost.msPerByte, part * links.msPerByte[at]);
-      cost.trafficMsPerByte += part * links.msPerByte[at];
-      if (exit === 'slices' && entry === 'slices')
-        cost.fragileLoss = Math.max(cost.fragileLoss, links.loss[at]);
+      latencyMs = Math.max(latencyMs, links.latencyMs[at]);
+      msPerByte = Math.max(msPerByte, part * links.msPerByte[at]);
+      trafficMsPerByte += part * links.msPerByte[at];
+      if (exit === 'slices' && entry === 'slices') fragileLoss = Math.max(fragileLoss, links.loss[at]);
     }
   }
-  return cost;
-}
-
-function startsOf(shares: readonly number[]): number[] {
-  const starts = [0];
-  for (const share of shares) starts.push(starts[starts.length - 1] + share);
-  return starts;
+  return { latencyMs, msPerByte, trafficMsPerByte, fragileLoss };
 }

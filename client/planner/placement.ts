@@ -68,11 +68,11 @@ function shifted(model: CostModel, tail: Tail, stage: number, shift: number): Ta
     const next = model.prepend(second, after.crew, after.next);
     if (!next) continue;
     for (const first of model.layoutsTo(at, isOneLane)) {
-      let changed = first.start === start ? model.prepend(first, before.crew, next) : null;
-      for (let s = stage - 1; s >= 0 && changed; s--) {
-        changed = model.prepend(tails[s].layout, tails[s].crew, changed);
+      let moved = first.start === start ? model.prepend(first, before.crew, next) : null;
+      for (let s = stage - 1; s >= 0 && moved; s--) {
+        moved = model.prepend(tails[s].layout, tails[s].crew, moved);
       }
-      if (changed && (!best || objectiveOf(changed) < objectiveOf(best))) best = changed;
+      if (moved && (!best || objectiveOf(moved) < objectiveOf(best))) best = moved;
     }
   }
   return best;
@@ -120,14 +120,15 @@ class Climber {
     const mayGo = from === standby || groups[from].length > this.shape.lanesMin;
     const mayCome = to === standby || groups[to].length < this.shape.lanesMax;
     if (from === to || !mayGo || !mayCome || !this.#mayLose(from, worker, null)) return;
-    this.#try(from, without(groups[from], worker), to, including(groups[to], worker));
+    this.#try(from, changed(groups[from], worker, null), to, changed(groups[to], null, worker));
   }
 
   #swap(x: number, y: number): void {
     const { groups, groupOf } = this.#now;
-    const [a, b] = [groupOf[x], groupOf[y]];
+    const a = groupOf[x];
+    const b = groupOf[y];
     if (a === b || !this.#mayLose(a, x, y) || !this.#mayLose(b, y, x)) return;
-    this.#try(a, including(without(groups[a], x), y), b, including(without(groups[b], y), x));
+    this.#try(a, changed(groups[a], x, y), b, changed(groups[b], y, x));
   }
 
   /** False where a stage alone would take longer than a step may, with one worker less, or another one for it. */
@@ -157,10 +158,21 @@ class Climber {
   }
 }
 
-const without = (group: readonly number[], worker: number): number[] => group.filter((one) => one !== worker);
-
-const including = (group: readonly number[], worker: number): number[] =>
-  [...group, worker].sort((a, b) => a - b);
+/** Without one worker and with another, by rank. Made for every trial, so in one go. */
+function changed(group: readonly number[], goes: number | null, comes: number | null): number[] {
+  const result: number[] = [];
+  let hasCome = comes === null;
+  for (const worker of group) {
+    if (worker === goes) continue;
+    if (!hasCome && worker > comes!) {
+      result.push(comes!);
+      hasCome = true;
+    }
+    result.push(worker);
+  }
+  if (!hasCome) result.push(comes!);
+  return result;
+}
 
 /** The same plan with units by the speed that each lane has in its own stage, which whole models do not tell; itself where that is no other. */
 export function rebalanced(model: CostModel, tail: Tail): Tail {

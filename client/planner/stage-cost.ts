@@ -83,12 +83,14 @@ export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageC
   };
 }
 
+const NO_EXCHANGE = { waitMs: 0, linkMs: 0, trafficMs: 0 };
+
 function exchangeCost(
   { count, shareBytes, wholeBytes }: ExchangeLoad,
   links: CrewLinks | null,
   wireShare: number,
 ) {
-  if (!links) return { waitMs: 0, linkMs: 0, trafficMs: 0 };
+  if (!links) return NO_EXCHANGE;
   const [share, all] = [wireShare * shareBytes, wireShare * wholeBytes];
   const linkMs = times(share, links.shareMsPerByte) + times(all, links.wholeMsPerByte);
   const trafficMs = times(share, links.shareTrafficMs) + times(all, links.wholeTrafficMs);
