@@ -35,20 +35,24 @@ export function cutsBy(units: number, shares: readonly number[]): number[] {
   return cuts;
 }
 
+/** Used again and again: planners count for thousands of crews. */
+const rests: number[] = [];
+
 /** How many units each lane gets of so many. */
 export function countsBy(units: number, shares: readonly number[]): number[] {
   let total = 0;
   for (const share of shares) total += share;
-  const rests = shares.map((share) => (units * share) / total);
-  const counts = rests.map(Math.floor);
   let left = units;
-  counts.forEach((count, lane) => {
-    rests[lane] -= count;
+  const counts = shares.map((share, lane) => {
+    const exact = (units * share) / total;
+    const count = Math.floor(exact);
+    rests[lane] = exact - count;
     left -= count;
+    return count;
   });
   for (; left > 0; left--) {
     let largest = 0;
-    for (let lane = 1; lane < rests.length; lane++) if (rests[lane] > rests[largest]) largest = lane;
+    for (let lane = 1; lane < counts.length; lane++) if (rests[lane] > rests[largest]) largest = lane;
     counts[largest]++;
     rests[largest]--;
   }

@@ -68,33 +68,47 @@ export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageC
     busyMs = Math.max(busyMs, forward + backward);
     risk += weight * (1 - reliability);
   }
-  const all = exchangeCost(amongAll, amongAll.count > 0 ? crew.amongAll : null, wireShare);
-  const owner = exchangeCost(withOwner, withOwner.count > 0 ? crew.withOwner : null, wireShare);
+  const all = amongAll.count > 0 ? crew.amongAll : null;
+  const owner = withOwner.count > 0 ? crew.withOwner : null;
+  const allMs = linkMsOf(amongAll, all, wireShare);
+  const ownerMs = linkMsOf(withOwner, owner, wireShare);
+  const latencyMs =
+    amongAll.count * (all ? all.latencyMs : 0) + withOwner.count * (owner ? owner.latencyMs : 0);
   // Written out: objects that are spread together each get a shape of their own, which makes their readers slow.
   return {
     forwardMs: slowestForwardMs,
     inputGradientMs: slowestGradientMs,
     busyMs,
-    waitMs: 2 * (all.waitMs + owner.waitMs),
-    linkMs: 2 * (all.linkMs + owner.linkMs),
-    trafficMs: 2 * (all.trafficMs + owner.trafficMs),
+    waitMs: 2 * (latencyMs + allMs + ownerMs),
+    linkMs: 2 * (allMs + ownerMs),
+    trafficMs: 2 * (trafficMsOf(amongAll, all, wireShare) + trafficMsOf(withOwner, owner, wireShare)),
     isWhole,
     risk,
   };
 }
 
-const NO_EXCHANGE = { waitMs: 0, linkMs: 0, trafficMs: 0 };
-
-function exchangeCost(
-  { count, shareBytes, wholeBytes }: ExchangeLoad,
+/** On the slowest link, one way. */
+function linkMsOf(
+  { shareBytes, wholeBytes }: ExchangeLoad,
   links: CrewLinks | null,
   wireShare: number,
-) {
-  if (!links) return NO_EXCHANGE;
-  const [share, all] = [wireShare * shareBytes, wireShare * wholeBytes];
-  const linkMs = times(share, links.shareMsPerByte) + times(all, links.wholeMsPerByte);
-  const trafficMs = times(share, links.shareTrafficMs) + times(all, links.wholeTrafficMs);
-  return { waitMs: count * links.latencyMs + linkMs, linkMs, trafficMs };
+): number {
+  if (!links) return 0;
+  return (
+    times(wireShare * shareBytes, links.shareMsPerByte) + times(wireShare * wholeBytes, links.wholeMsPerByte)
+  );
+}
+
+/** On all links together, one way. */
+function trafficMsOf(
+  { shareBytes, wholeBytes }: ExchangeLoad,
+  links: CrewLinks | null,
+  wireShare: number,
+): number {
+  if (!links) return 0;
+  return (
+    times(wireShare * shareBytes, links.shareTrafficMs) + times(wireShare * wholeBytes, links.wholeTrafficMs)
+  );
 }
 
 /** Nothing takes no time, however slow the link. */
