@@ -1,7 +1,10 @@
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { table } from '../../client/cli/progress.ts';
 import { runConfig } from '../../client/defaults.ts';
 import { makeReport } from '../../client/swarm/record/report.ts';
+import { FlagError, readChoice, readFlags, readNumber, readWhole } from '../../shared/flags.ts';
+import { LossRuleSchema, type LossRule } from '../../shared/schema/config.ts';
 import type { Report } from '../../shared/schema/report.ts';
-import type { RunConfig } from '../../shared/schema/config.ts';
 import { SimRoom } from '../simulation/sim-room.ts';
 import { mnist } from './mnist.ts';
 
@@ -9,45 +12,77 @@ import { mnist } from './mnist.ts';
  * What does loss cost at equal steps? The default model on two stages of two lanes, nothing repaired, the same seeds with and without
  * loss. Real engine, real MNIST, all 10,000 test images, the CPU back-end, virtual time.
  *
- *   node --import tsx test/bench/volatility-accuracy.ts [seeds] [steps] [rule] [drop,drop,...] [copies]
+ *   node --import tsx test/bench/volatility-accuracy.ts [--seeds 1-10] [--steps 600] [--rule deadline] [--drops 0.1,0.3,0.5]
+ *                                                       [--copies on] [--store FILE]
  *
- * `copies`: `off` (where left out), or `on`: parts go several times over links that lose them.
- *
- * A quick look: 1 60.
+ * `--copies on`: parts go several times over links that lose them. `--store FILE`: runs that stand in it are not run again, and each new
+ * one is added when it is over; several processes may share one, each with seeds of its own. A quick look: --seeds 1 --steps 60.
  */
-const SEEDS = Number(process.argv[2] ?? 10);
-const STEPS = Number(process.argv[3] ?? 600);
-const RULE = (process.argv[4] ?? 'deadline') as NonNullable<RunConfig['rule']>;
-const DROPS = [0, ...(process.argv[5] ?? '0.1,0.3,0.5').split(',').map(Number)];
-const COPIES = process.argv[6] === 'on';
+const EXAMPLES = {
+  seeds: { example: '--seeds 1-10' },
+  steps: { example: '--steps 600' },
+  rule: { example: '--rule deadline' },
+  drops: { example: '--drops 0.1,0.3,0.5' },
+  copies: { example: '--copies on' },
+  store: { example: '--store runs.jsonl' },
+};
 const LIMIT_MS = 36_000_000;
+const COUNT = { min: 1, max: 1_000_000 };
 
-const data = mnist();
+/** One run, as a line of a store. */
+interface Run {
+  seed: number;
+  drop: number;
+  steps: number;
+  rule: LossRule;
+  copies: boolean;
+  /** Of the test images that are right. */
+  percent: number;
+  /** Share of micro-batches, summed over blocks. */
+  verdicts: Record<'whole' | 'partial' | 'skipped', number>;
+  /** Per boundary: of the frames that others sent, the shares that were there in time, forward and backward. */
+  used: string;
+  /** On virtual time. */
+  seconds: number;
+}
+type Wish = Pick<Run, 'seed' | 'drop' | 'steps' | 'rule' | 'copies'>;
 
-async function train(seed: number, drop: number): Promise<Report> {
+const keyOf = ({ seed, drop, steps, rule, copies }: Wish): string => [seed, drop, steps, rule, copies].join();
+
+function readSeeds(text: string): number[] {
+  const [first, last = first] = text
+    .split('-')
+    .map((seed) => readWhole('seeds', seed, COUNT, '--seeds 1-10'));
+  return Array.from({ length: Math.max(1, last - first + 1) }, (_, i) => first + i);
+}
+
+async function train({ seed, drop, steps, rule, copies }: Wish): Promise<Report> {
   const room = new SimRoom(4, { data });
   try {
     await room.settle();
     const grid = { stages: 2, lanes: 2 };
-    await room.train(
-      runConfig({
-        grid,
-        shares: 'even',
-        wire: 'float32',
-        steps: STEPS,
-        seed,
-        rule: RULE,
-        copies: COPIES,
-        faults: { drop },
-      }),
-      LIMIT_MS,
-    );
+    const choices = { grid, steps, seed, rule, copies, faults: { drop } };
+    await room.train(runConfig({ ...choices, shares: 'even', wire: 'float32' }), LIMIT_MS);
     const { record } = room.on[0].swarm;
     if (!record.final) throw new Error(record.message);
     return makeReport(record);
   } finally {
     room.close();
   }
+}
+
+function runOf(wish: Wish, { final, micro_batches: micro, plan, steps }: Report): Run {
+  const all = micro.whole + micro.partial + micro.skipped;
+  const shown = (share: number | null) => share?.toFixed(3) ?? '-';
+  return {
+    ...wish,
+    percent: 100 * final.test_accuracy,
+    verdicts: { whole: micro.whole / all, partial: micro.partial / all, skipped: micro.skipped / all },
+    used: plan.boundaries
+      .map(({ kind, forward_used: there, backward_used: back }) => `${kind} ${shown(there)}/${shown(back)}`)
+      .join(', '),
+    seconds: (steps.at(-1)?.t_ms ?? 0) / 1000,
+  };
 }
 
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -60,40 +95,60 @@ function show(values: readonly number[]): string {
   return `${middle.toFixed(2)} +- ${Math.sqrt(variance / values.length).toFixed(2)}`;
 }
 
-const percent = ({ final }: Report) => 100 * final.test_accuracy;
-const partOf = ({ micro_batches: micro }: Report, what: 'whole' | 'partial' | 'skipped') =>
-  (100 * micro[what]) / (micro.whole + micro.partial + micro.skipped);
-const used = ({ plan }: Report) =>
-  plan.boundaries
-    .map(({ kind, forward_used: there, backward_used: back }) => `${kind} ${share(there)}/${share(back)}`)
-    .join(', ');
-const share = (value: number | null) => value?.toFixed(3) ?? '-';
-
-const found = new Map<number, Report[]>(DROPS.map((drop) => [drop, []]));
-for (let seed = 1; seed <= SEEDS; seed++) {
-  for (const drop of DROPS) found.get(drop)!.push(await train(seed, drop));
-  console.log(
-    `seed ${seed}: ${DROPS.map((drop) => percent(found.get(drop)!.at(-1)!).toFixed(2)).join('  ')}`,
-  );
-}
-console.log(`\n${RULE}, copies ${COPIES ? 'on' : 'off'}, ${STEPS} steps, ${SEEDS} seeds, 2x2, mlp`);
-console.log(
-  'drop  test accuracy %  points lost  whole/partial/skipped %  seconds a run  used forward/backward',
-);
-for (const [drop, reports] of found) {
-  const lost = reports.map((report, i) => percent(found.get(0)![i]) - percent(report));
+function rowOf(drop: number, runs: readonly Run[], lossFree: readonly Run[]): string[] {
   const verdicts = (['whole', 'partial', 'skipped'] as const).map((what) =>
-    mean(reports.map((report) => partOf(report, what))).toFixed(1),
+    (100 * mean(runs.map((run) => run.verdicts[what]))).toFixed(1),
   );
-  const seconds = mean(reports.map(({ steps }) => (steps.at(-1)?.t_ms ?? 0) / 1000));
-  console.log(
-    [
-      drop,
-      show(reports.map(percent)),
-      show(lost),
-      verdicts.join('/'),
-      seconds.toFixed(1),
-      used(reports[0]),
-    ].join('  '),
-  );
+  return [
+    String(drop),
+    show(runs.map(({ percent }) => percent)),
+    show(runs.map(({ percent }, i) => lossFree[i].percent - percent)),
+    verdicts.join('/'),
+    mean(runs.map(({ seconds }) => seconds)).toFixed(1),
+    runs[0].used,
+  ];
 }
+
+const given = readFlags(process.argv.slice(2), EXAMPLES);
+const text = (flag: keyof typeof EXAMPLES, otherwise: string) => String(given.get(flag) ?? otherwise);
+const seeds = readSeeds(text('seeds', '1-10'));
+const steps = readWhole('steps', text('steps', '600'), COUNT, EXAMPLES.steps.example);
+const rule = readChoice('rule', text('rule', 'deadline'), LossRuleSchema.options);
+const copies = readChoice('copies', text('copies', 'off'), ['on', 'off']) === 'on';
+const losses = text('drops', '0.1,0.3,0.5')
+  .split(',')
+  .map((drop) => readNumber('drops', drop, { min: 0, max: 1 }, EXAMPLES.drops.example));
+const drops = [0, ...losses.filter((drop) => drop > 0)];
+const store = given.get('store');
+if (store === true) throw new FlagError('--store needs a file.');
+
+const stored = store !== undefined && existsSync(store) ? readFileSync(store, 'utf8').trim() : '';
+const known = new Map(
+  stored
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Run)
+    .map((run) => [keyOf(run), run]),
+);
+const data = mnist();
+const found = new Map<number, Run[]>(drops.map((drop) => [drop, []]));
+for (const seed of seeds) {
+  for (const drop of drops) {
+    const wish = { seed, drop, steps, rule, copies };
+    let run = known.get(keyOf(wish));
+    if (!run) {
+      run = runOf(wish, await train(wish));
+      if (store !== undefined) appendFileSync(store, `${JSON.stringify(run)}\n`);
+    }
+    found.get(drop)!.push(run);
+  }
+  console.log(`seed ${seed}: ${drops.map((drop) => found.get(drop)!.at(-1)!.percent.toFixed(2)).join('  ')}`);
+}
+console.log(`\n${rule}, copies ${copies ? 'on' : 'off'}, ${steps} steps, ${seeds.length} seeds, 2x2, mlp`);
+const heads = ['drop', 'test accuracy %', 'points lost', 'whole/partial/skipped %', 'seconds a run', 'used'];
+console.log(
+  table(
+    heads,
+    [...found].map(([drop, runs]) => rowOf(drop, runs, found.get(0)!)),
+  ).join('\n'),
+);
