@@ -1,4 +1,4 @@
-import type { Crew, CrewLinks } from './crew.ts';
+import type { Crew } from './crew.ts';
 import type { ExchangeLoad, StageLoad } from './loads.ts';
 import type { Problem } from './profile.ts';
 
@@ -68,48 +68,37 @@ export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageC
     busyMs = Math.max(busyMs, forward + backward);
     risk += weight * (1 - reliability);
   }
-  const all = amongAll.count > 0 ? crew.amongAll : null;
-  const owner = withOwner.count > 0 ? crew.withOwner : null;
-  const allMs = linkMsOf(amongAll, all, wireShare);
-  const ownerMs = linkMsOf(withOwner, owner, wireShare);
-  const latencyMs =
-    amongAll.count * (all ? all.latencyMs : 0) + withOwner.count * (owner ? owner.latencyMs : 0);
+  let latencyMs = 0;
+  let linkMs = 0;
+  let trafficMs = 0;
+  for (const load of [amongAll, withOwner]) {
+    // A crew works its links out when asked for them, which most never are.
+    if (load.count === 0) continue;
+    const links = load === amongAll ? crew.amongAll : crew.withOwner;
+    latencyMs += load.count * links.latencyMs;
+    linkMs += sendMs(load, wireShare, links.shareMsPerByte, links.wholeMsPerByte);
+    trafficMs += sendMs(load, wireShare, links.shareTrafficMs, links.wholeTrafficMs);
+  }
   // Written out: objects that are spread together each get a shape of their own, which makes their readers slow.
   return {
     forwardMs: slowestForwardMs,
     inputGradientMs: slowestGradientMs,
     busyMs,
-    waitMs: 2 * (latencyMs + allMs + ownerMs),
-    linkMs: 2 * (allMs + ownerMs),
-    trafficMs: 2 * (trafficMsOf(amongAll, all, wireShare) + trafficMsOf(withOwner, owner, wireShare)),
+    waitMs: 2 * (latencyMs + linkMs),
+    linkMs: 2 * linkMs,
+    trafficMs: 2 * trafficMs,
     isWhole,
     risk,
   };
 }
 
-/** On the slowest link, one way. */
-function linkMsOf(
+/** Milliseconds for what lanes send, one way, each its share or all of it, where a byte of either takes so long. */
+const sendMs = (
   { shareBytes, wholeBytes }: ExchangeLoad,
-  links: CrewLinks | null,
   wireShare: number,
-): number {
-  if (!links) return 0;
-  return (
-    times(wireShare * shareBytes, links.shareMsPerByte) + times(wireShare * wholeBytes, links.wholeMsPerByte)
-  );
-}
-
-/** On all links together, one way. */
-function trafficMsOf(
-  { shareBytes, wholeBytes }: ExchangeLoad,
-  links: CrewLinks | null,
-  wireShare: number,
-): number {
-  if (!links) return 0;
-  return (
-    times(wireShare * shareBytes, links.shareTrafficMs) + times(wireShare * wholeBytes, links.wholeTrafficMs)
-  );
-}
+  shareMsPerByte: number,
+  wholeMsPerByte: number,
+): number => times(wireShare * shareBytes, shareMsPerByte) + times(wireShare * wholeBytes, wholeMsPerByte);
 
 /** Nothing takes no time, however slow the link. */
 const times = (bytes: number, msPerByte: number): number => (bytes > 0 ? bytes * msPerByte : 0);

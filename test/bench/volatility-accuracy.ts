@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { table } from '../../client/cli/progress.ts';
 import { runConfig } from '../../client/defaults.ts';
 import { makeReport } from '../../client/swarm/record/report.ts';
-import { FlagError, readChoice, readFlags, readNumber, readWhole } from '../../shared/flags.ts';
+import { readChoice, readFlags, readNumber, readWhole } from '../../shared/flags.ts';
 import { LossRuleSchema, type LossRule } from '../../shared/schema/config.ts';
 import type { Report } from '../../shared/schema/report.ts';
 import { SimRoom } from '../simulation/sim-room.ts';
@@ -119,10 +119,9 @@ const losses = text('drops', '0.1,0.3,0.5')
   .split(',')
   .map((drop) => readNumber('drops', drop, { min: 0, max: 1 }, EXAMPLES.drops.example));
 const drops = [0, ...losses.filter((drop) => drop > 0)];
-const store = given.get('store');
-if (store === true) throw new FlagError('--store needs a file.');
+const store = given.has('store') ? text('store', '') : null;
 
-const stored = store !== undefined && existsSync(store) ? readFileSync(store, 'utf8').trim() : '';
+const stored = store !== null && existsSync(store) ? readFileSync(store, 'utf8').trim() : '';
 const known = new Map(
   stored
     .split('\n')
@@ -138,7 +137,7 @@ for (const seed of seeds) {
     let run = known.get(keyOf(wish));
     if (!run) {
       run = runOf(wish, await train(wish));
-      if (store !== undefined) appendFileSync(store, `${JSON.stringify(run)}\n`);
+      if (store !== null) appendFileSync(store, `${JSON.stringify(run)}\n`);
     }
     found.get(drop)!.push(run);
   }
