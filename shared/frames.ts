@@ -125,13 +125,13 @@ function writeHeader(frame: PartHead | BlobFrame | ProbeFrame, view: DataView): 
   }
 }
 
-/** Which frame of a part in training it is, unchecked; null for anything else. */
+/** Which frame of a part it is, unchecked; null for anything else. */
 export function peekPart(
   bytes: Uint8Array,
 ): (Pick<PartHead, 'kind' | 'step' | 'micro' | 'boundary' | 'offset'> & { attempt: number }) | null {
   if (bytes.length < PART_HEADER_BYTES || bytes[0] !== MAGIC) return null;
   const kind = KINDS[bytes[2]];
-  if (kind !== 'forward' && kind !== 'backward') return null;
+  if (kind !== 'forward' && kind !== 'backward' && kind !== 'evaluation') return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return {
     kind,

@@ -39,6 +39,13 @@ export function faultFields(names: readonly string[]) {
       ${amount('Stalls for, s', 'stallSeconds', 86_400)} ${amount('In every, s', 'stallEvery', 86_400)}
       ${choice('A link that is cut', 'cutLink', 'none', pairsOf(names).map(pairText))}
       ${amount('Cut from step', 'cutFirst', 999_999, 0, 1)} ${amount('Cut to step', 'cutLast', 999_999, 0, 1)}
+      <label>
+        Tests of the model
+        <select name="tests">
+          <option value="">lose nothing</option>
+          <option value="lossy">lose as much</option>
+        </select>
+      </label>
     </div>
   </details>`;
 }
@@ -69,6 +76,7 @@ const pairText = ([a, b]: Pair): string => `${a} – ${b}`;
 export function readTrouble(data: Readonly<Record<string, string>>, names: readonly string[]): Trouble {
   const faults: Faults = {
     ...linkFaultsOf(data),
+    ...(data.tests !== '' && { tests: true }),
     ...(data.stallPeer !== '' && { stalls: [stallOf(data, names[Number(data.stallPeer)])] }),
     ...(data.cutLink !== '' && { cuts: [cutOf(data, pairsOf(names)[Number(data.cutLink)])] }),
   };

@@ -1,5 +1,12 @@
 import { shortestBurst } from '../../shared/bursts.ts';
-import { FlagError, readNumber, readWhole, type NumberRange } from '../../shared/flags.ts';
+import {
+  FlagError,
+  readNumber,
+  readWhole,
+  type FlagSpec,
+  type GivenFlags,
+  type NumberRange,
+} from '../../shared/flags.ts';
 import { FaultsSchema, type Faults, type LinkFaults } from '../../shared/schema/faults.ts';
 import { readLinks, readPair, type LinkValues } from './lists.ts';
 import { rangeOf } from './ranges.ts';
@@ -14,7 +21,8 @@ export const FAULT_FLAGS = {
   outage: { example: '--outage 0.25:2' },
   stall: { example: '--stall 3:5:15' },
   cut: { example: '--cut 1-2@100..150' },
-};
+  'drop-tests': { example: '--drop-tests', isSwitch: true },
+} satisfies Record<string, FlagSpec>;
 type FaultFlag = keyof typeof FAULT_FLAGS;
 
 /** How pages of the command are named. */
@@ -26,10 +34,11 @@ const { burst, jitterMs } = FaultsSchema.entries;
 
 /** The faults that flags ask for; null where they ask for none. Throws a FlagError that says what is wrong and what to do. */
 export function readFaults(
-  textOf: (flag: FaultFlag) => string | null,
+  given: Pick<GivenFlags<FaultFlag>, 'get' | 'has'>,
   peers: number,
   steps: number,
 ): Faults | null {
+  const textOf = (flag: FaultFlag) => (given.get(flag) as string | undefined) ?? null;
   const number = (flag: FaultFlag, range: NumberRange) =>
     readOf(flag, textOf, peers, 'number', (text, link) =>
       readNumber(flag, text, range, exampleOf(flag, link)),
@@ -56,10 +65,14 @@ export function readFaults(
     return { between: [nameOf(a), nameOf(b)] as [string, string], ...all, ...own };
   });
   for (const link of [all, ...links]) checkBurst(link);
+  const tests = given.has('drop-tests');
+  if (tests && !given.has('drop') && !given.has('outage'))
+    throw new FlagError('--drop-tests has tests meet the losses of training: give --drop or --outage, too.');
   const stall = textOf('stall');
   const cut = textOf('cut');
   const faults: Faults = {
     ...all,
+    ...(tests && { tests }),
     ...(links.length > 0 && { links }),
     ...(stall !== null && { stalls: stall.split(',').map((item) => readStall(item.trim(), peers)) }),
     ...(cut !== null && { cuts: cut.split(',').map((item) => readCut(item.trim(), peers, steps)) }),

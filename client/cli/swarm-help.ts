@@ -58,6 +58,7 @@ export const SWARM_HELP = `Trains one neural network in several real browsers, w
   --outage S:SECONDS   a link is down for that share of the time, so many seconds at a stretch: 0.25:2
   --stall P:S:EVERY    nothing comes from or to a peer for S seconds of every so many: 3:5:15
   --cut A-B@S..S       nothing passes between two peers in those steps: 1-2@100..150
+  --drop-tests         tests meet the losses and outages, too: what is lost counts as zeros (tests are spared)
   --watch              lets phones and laptops join: prints the room's address and waits for Enter
   --port N             port of the signaling server (any free one)
   --timeout SECONDS    gives up after this long (${DEFAULT_TIMEOUT_SECONDS})

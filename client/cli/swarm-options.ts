@@ -194,7 +194,7 @@ function configOf(
         ? null
         : readNumber('learning-rate', rate, rateRange, SWARM_FLAGS['learning-rate'].example),
   };
-  const faults = readFaults((flag) => textOf(flag) ?? null, peers, numbers.steps ?? defaults.steps);
+  const faults = readFaults(given, peers, numbers.steps ?? defaults.steps);
   const text = textOf('model');
   const { config, weights } = flagged('model', ': ', () => {
     const imported = text !== undefined && isModelFile(text) ? readModelFile(text, sizesOf(taskName)) : null;

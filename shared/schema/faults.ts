@@ -29,8 +29,8 @@ const linkFaults = {
 };
 
 /**
- * What happens to frames of parts in training, for experiments, by the run's seed. Evaluations, control messages and blobs are spared.
- * Peers are meant by name.
+ * What happens to frames of parts in training, for experiments, by the run's seed. Control messages and blobs are spared, and so are
+ * evaluations where nothing else is said. Peers are meant by name.
  */
 export const FaultsSchema = v.pipe(
   v.strictObject({
@@ -47,6 +47,8 @@ export const FaultsSchema = v.pipe(
         v.maxLength(LIMITS.faults.named),
       ),
     ),
+    /** Frames of evaluations get lost on their links as well, and count as zeros; left out: none is. Nothing else happens to them. */
+    tests: v.optional(v.boolean()),
     /** Nothing comes from or to a peer in the last `seconds` of every `everySeconds`; it comes all at once after them. */
     stalls: v.optional(
       v.pipe(
@@ -68,6 +70,11 @@ export const FaultsSchema = v.pipe(
     ),
   }),
   v.check(({ drop, burst }) => burstFits(drop, burst), BURST_COMPLAINT),
+  v.check(
+    ({ tests, links = [], ...all }) =>
+      !tests || [all, ...links].some(({ drop, outage }) => drop !== undefined || outage !== undefined),
+    'Tests meet the losses of training: that takes a share of frames that are lost, or outages.',
+  ),
 );
 export type Faults = v.InferOutput<typeof FaultsSchema>;
 export type LinkFaults = Pick<Faults, keyof typeof linkFaults>;

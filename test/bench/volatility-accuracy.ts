@@ -13,10 +13,11 @@ import { mnist } from './mnist.ts';
  * loss. Real engine, real MNIST, all 10,000 test images, the CPU back-end, virtual time.
  *
  *   node --import tsx test/bench/volatility-accuracy.ts [--seeds 1-10] [--steps 600] [--rule deadline] [--drops 0.1,0.3,0.5]
- *                                                       [--copies on] [--store FILE]
+ *                                                       [--copies on] [--tests lossy] [--store FILE]
  *
- * `--copies on`: parts go several times over links that lose them. `--store FILE`: runs that stand in it are not run again, and each new
- * one is added when it is over; several processes may share one, each with seeds of its own. A quick look: --seeds 1 --steps 60.
+ * `--copies on`: parts go several times over links that lose them. `--tests lossy`: each run with loss is made once more and tested under
+ * the loss it was trained with (frames of tests go once, whatever `--copies`). `--store FILE`: runs that stand in it are not run again,
+ * and each new one is added when it is over; several processes may share one, each with seeds of its own. A quick look: --seeds 1 --steps 60.
  */
 const EXAMPLES = {
   seeds: { example: '--seeds 1-10' },
@@ -24,6 +25,7 @@ const EXAMPLES = {
   rule: { example: '--rule deadline' },
   drops: { example: '--drops 0.1,0.3,0.5' },
   copies: { example: '--copies on' },
+  tests: { example: '--tests lossy' },
   store: { example: '--store runs.jsonl' },
 };
 const LIMIT_MS = 36_000_000;
@@ -36,6 +38,8 @@ interface Run {
   steps: number;
   rule: LossRule;
   copies: boolean;
+  /** Tested under the loss it was trained with; left out: with everything there. */
+  lossyTests?: boolean;
   /** Of the test images that are right. */
   percent: number;
   /** Share of micro-batches, summed over blocks. */
@@ -45,9 +49,10 @@ interface Run {
   /** On virtual time. */
   seconds: number;
 }
-type Wish = Pick<Run, 'seed' | 'drop' | 'steps' | 'rule' | 'copies'>;
+type Wish = Pick<Run, 'seed' | 'drop' | 'steps' | 'rule' | 'copies' | 'lossyTests'>;
 
-const keyOf = ({ seed, drop, steps, rule, copies }: Wish): string => [seed, drop, steps, rule, copies].join();
+const keyOf = ({ seed, drop, steps, rule, copies, lossyTests = false }: Wish): string =>
+  [seed, drop, steps, rule, copies, lossyTests].join();
 
 function readSeeds(text: string): number[] {
   const [first, last = first] = text
@@ -56,12 +61,13 @@ function readSeeds(text: string): number[] {
   return Array.from({ length: Math.max(1, last - first + 1) }, (_, i) => first + i);
 }
 
-async function train({ seed, drop, steps, rule, copies }: Wish): Promise<Report> {
+async function train({ seed, drop, steps, rule, copies, lossyTests }: Wish): Promise<Report> {
   const room = new SimRoom(4, { data });
   try {
     await room.settle();
     const grid = { stages: 2, lanes: 2 };
-    const choices = { grid, steps, seed, rule, copies, faults: { drop } };
+    const faults = { drop, ...(lossyTests && { tests: true }) };
+    const choices = { grid, steps, seed, rule, copies, faults };
     await room.train(runConfig({ ...choices, shares: 'even', wire: 'float32' }), LIMIT_MS);
     const { record } = room.on[0].swarm;
     if (!record.final) throw new Error(record.message);
@@ -95,7 +101,13 @@ function show(values: readonly number[]): string {
   return `${middle.toFixed(2)} +- ${Math.sqrt(variance / values.length).toFixed(2)}`;
 }
 
-function rowOf(drop: number, runs: readonly Run[], lossFree: readonly Run[]): string[] {
+/** @param lossy the same runs, tested under their loss; none where that is not asked for */
+function rowOf(
+  drop: number,
+  runs: readonly Run[],
+  lossFree: readonly Run[],
+  lossy: readonly Run[],
+): string[] {
   const verdicts = (['whole', 'partial', 'skipped'] as const).map((what) =>
     (100 * mean(runs.map((run) => run.verdicts[what]))).toFixed(1),
   );
@@ -103,6 +115,7 @@ function rowOf(drop: number, runs: readonly Run[], lossFree: readonly Run[]): st
     String(drop),
     show(runs.map(({ percent }) => percent)),
     show(runs.map(({ percent }, i) => lossFree[i].percent - percent)),
+    ...(lossy.length > 0 ? [show(lossy.map(({ percent }) => percent))] : []),
     verdicts.join('/'),
     mean(runs.map(({ seconds }) => seconds)).toFixed(1),
     runs[0].used,
@@ -115,6 +128,7 @@ const seeds = readSeeds(text('seeds', '1-10'));
 const steps = readWhole('steps', text('steps', '600'), COUNT, EXAMPLES.steps.example);
 const rule = readChoice('rule', text('rule', 'deadline'), LossRuleSchema.options);
 const copies = readChoice('copies', text('copies', 'off'), ['on', 'off']) === 'on';
+const lossyTests = readChoice('tests', text('tests', 'whole'), ['whole', 'lossy']) === 'lossy';
 const losses = text('drops', '0.1,0.3,0.5')
   .split(',')
   .map((drop) => readNumber('drops', drop, { min: 0, max: 1 }, EXAMPLES.drops.example));
@@ -131,23 +145,40 @@ const known = new Map(
 );
 const data = mnist();
 const found = new Map<number, Run[]>(drops.map((drop) => [drop, []]));
+const foundLossy = new Map<number, Run[]>(drops.map((drop) => [drop, []]));
+
+/** From the store, or made now. */
+async function runFor(wish: Wish): Promise<Run> {
+  const before = known.get(keyOf(wish));
+  if (before) return before;
+  const run = runOf(wish, await train(wish));
+  if (store !== null) appendFileSync(store, `${JSON.stringify(run)}\n`);
+  return run;
+}
+
 for (const seed of seeds) {
   for (const drop of drops) {
     const wish = { seed, drop, steps, rule, copies };
-    let run = known.get(keyOf(wish));
-    if (!run) {
-      run = runOf(wish, await train(wish));
-      if (store !== null) appendFileSync(store, `${JSON.stringify(run)}\n`);
-    }
+    const run = await runFor(wish);
     found.get(drop)!.push(run);
+    if (lossyTests)
+      foundLossy.get(drop)!.push(drop === 0 ? run : await runFor({ ...wish, lossyTests: true }));
   }
-  console.log(`seed ${seed}: ${drops.map((drop) => found.get(drop)!.at(-1)!.percent.toFixed(2)).join('  ')}`);
+  const lastOf = (runs: ReadonlyMap<number, Run[]>) =>
+    drops.map((drop) => runs.get(drop)!.at(-1)!.percent.toFixed(2)).join('  ');
+  console.log(
+    `seed ${seed}: ${lastOf(found)}${lossyTests ? `, tested under loss: ${lastOf(foundLossy)}` : ''}`,
+  );
 }
 console.log(`\n${rule}, copies ${copies ? 'on' : 'off'}, ${steps} steps, ${seeds.length} seeds, 2x2, mlp`);
-const heads = ['drop', 'test accuracy %', 'points lost', 'whole/partial/skipped %', 'seconds a run', 'used'];
+const heads = [
+  ...['drop', 'test accuracy %', 'points lost'],
+  ...(lossyTests ? ['tested under loss %'] : []),
+  ...['whole/partial/skipped %', 'seconds a run', 'used'],
+];
 console.log(
   table(
     heads,
-    [...found].map(([drop, runs]) => rowOf(drop, runs, found.get(0)!)),
+    [...found].map(([drop, runs]) => rowOf(drop, runs, found.get(0)!, foundLossy.get(drop)!)),
   ).join('\n'),
 );

@@ -154,6 +154,11 @@ describe('flags of the swarm command', () => {
     assert.deepEqual(read('--outage', '0.1:2', '--rule', 'repair').config.faults, {
       outage: { share: 0.1, seconds: 2 },
     });
+    assert.deepEqual(read('--drop-tests', '--drop', '1-2:0.3').config.faults, {
+      tests: true,
+      links: [{ between: ['peer 1', 'peer 2'], drop: 0.3 }],
+    });
+    assert.deepEqual(read('--drop', '0', '--drop-tests').config.faults, { drop: 0, tests: true });
     for (const flag of Object.keys(FAULT_FLAGS)) assert.match(SWARM_HELP, new RegExp(`--${flag} `));
   });
 
@@ -262,6 +267,8 @@ describe('flags of the swarm command', () => {
     ['--drop 1-2', /--drop wants peer-peer:number, not "1-2"/],
     ['--burst 5', /--burst says how many frames are lost in a row: give --drop, too/],
     ['--drop 0.9 --burst 2', /--burst 2 is too short where 0\.9 of all frames are lost: give at least 9/],
+    ['--drop-tests --jitter 20', /--drop-tests .*give --drop or --outage, too/],
+    ['--drop-tests=0.3 --drop 0.3', /--drop-tests takes no value/],
     ['--jitter -3', /--jitter/],
     ['--outage 0.3', /--outage wants share:seconds, not "0\.3"/],
     ['--outage 1:2', /down all the time/],

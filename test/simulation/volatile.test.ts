@@ -151,6 +151,34 @@ describe('parts that are lost', () => {
   });
 });
 
+describe('tests of the model', () => {
+  for (const faults of [{ drop: 0.3 }, { drop: 0.3, burst: 3, jitterMs: 5 }]) {
+    it(`meet the losses of training where that is asked for, and change nothing of it: ${JSON.stringify(faults)}`, async () => {
+      const config = configOf({ rule: 'deadline' });
+      const spared = await train({ ...config, faults });
+      const [one, two] = [
+        await train({ ...config, faults: { ...faults, tests: true } }),
+        await train({ ...config, faults: { ...faults, tests: true } }),
+      ];
+      assert.deepEqual(one.parameters, spared.parameters);
+      assert.deepEqual(one.report.micro_batches, spared.report.micro_batches);
+      assert.deepEqual(one.report.plan.boundaries, spared.report.plan.boundaries);
+      assert.deepEqual(one.report.final, two.report.final);
+      assert.equal(one.report.final.test_samples, spared.report.final.test_samples);
+      const [lossy, whole] = [one.report.final.test_loss, spared.report.final.test_loss];
+      assert.ok(lossy > 1.05 * whole, `test loss ${lossy}, with everything there ${whole}`);
+    });
+  }
+
+  it('are spared where nothing gets lost', async () => {
+    const config = configOf({ rule: 'deadline' });
+    const wanted = await train(config);
+    const got = await train({ ...config, faults: { drop: 0, tests: true } });
+    assert.equal(got.report.final.test_loss, wanted.report.final.test_loss);
+    assert.deepEqual(got.parameters, wanted.parameters);
+  });
+});
+
 describe('gradients', () => {
   it('go back only for frames that were used', async () => {
     const room = new SimRoom(4);

@@ -8,14 +8,21 @@ export type FrameKey = Pick<PartHead, 'kind' | 'step' | 'micro' | 'boundary' | '
   attempt: number;
 };
 
+/** A stream of losses in a row, with random numbers of its own. */
+interface Row {
+  question: string;
+  isBad: boolean;
+  frames: number;
+}
+
 /** What happens to the frames that come from one peer to another. The same seed does the same, whatever the ids of the peers. */
 export class FaultLink {
   readonly #direction: number;
   /** Without direction: a link is down both ways. */
   readonly #pair: number;
-  /** In a burst of losses. */
-  #isBad = false;
-  #frames = 0;
+  /** Losses in a row and the frames so far, apart: what evaluations lose changes nothing of training. */
+  readonly #training: Row = { question: 'burst', isBad: false, frames: 0 };
+  readonly #evaluations: Row = { question: 'burst/evaluation', isBad: false, frames: 0 };
   /** The outage that ends last of those worked out, and how many those are. */
   #outage = { startMs: -Infinity, endMs: 0 };
   #outages = 0;
@@ -32,8 +39,9 @@ export class FaultLink {
 
   /** True where a frame is lost. @param sinceMs time since the faults began */
   drops(key: FrameKey, sinceMs: number): boolean {
-    this.#frames++;
-    return this.#isDown(sinceMs) || this.#isDropped(key);
+    const row = key.kind === 'evaluation' ? this.#evaluations : this.#training;
+    row.frames++;
+    return this.#isDown(sinceMs) || this.#isDropped(key, row);
   }
 
   /** Uniform in [0, 1), for one question about a frame. */
@@ -43,12 +51,12 @@ export class FaultLink {
   }
 
   /** Losses by themselves follow from the frame, so that every rule loses the same ones; those in bursts from how many came before. */
-  #isDropped(key: FrameKey): boolean {
+  #isDropped(key: FrameKey, row: Row): boolean {
     const { drop = 0, burst } = this.faults;
     if (drop === 0 || drop === 1 || burst === undefined) return this.uniform('drop', key) < drop;
-    const turn = randomUniform(this.seed ^ this.#direction, hashText('burst'), this.#frames);
-    this.#isBad = isLostNext(this.#isBad, turn, drop, burst);
-    return this.#isBad;
+    const turn = randomUniform(this.seed ^ this.#direction, hashText(row.question), row.frames);
+    row.isBad = isLostNext(row.isBad, turn, drop, burst);
+    return row.isBad;
   }
 
   /** Stretches of one length, with pauses between that are exponential and in the mean leave the wanted share. */

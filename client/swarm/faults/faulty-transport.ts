@@ -1,4 +1,4 @@
-import { peekPart } from '../../../shared/frames.ts';
+import { PART_HEADER_BYTES, peekPart } from '../../../shared/frames.ts';
 import type { PeerId } from '../../../shared/ids.ts';
 import { LIMITS } from '../../../shared/limits.ts';
 import type { Faults } from '../../../shared/schema/faults.ts';
@@ -22,7 +22,8 @@ interface Injection {
 
 /**
  * A transport on which frames of parts are lost, late, doubled or out of order as somebody asked, for experiments. It works where
- * frames arrive, so all that was sent has cost what it costs. Without faults it changes nothing.
+ * frames arrive, so all that was sent has cost what it costs. Without faults it changes nothing. Evaluations wait for every frame, so
+ * where they are to meet losses, a frame that is lost comes as zeros.
  */
 export class FaultyTransport implements Transport {
   #injection: Injection | null = null;
@@ -92,6 +93,11 @@ export class FaultyTransport implements Transport {
       return;
     }
     const sinceMs = this.clock.now() - injection.sinceMs;
+    if (key.kind === 'evaluation') {
+      const isLost = injection.faults.tests && this.#linkOf(injection, from).drops(key, sinceMs);
+      this.#handlers?.onMessage(from, channel, isLost ? asZeros(bytes) : bytes);
+      return;
+    }
     const link = this.#linkOf(injection, from);
     if (this.#isCut(injection, from, key.step) || link.drops(key, sinceMs)) return;
     const stallMs = Math.max(
@@ -155,6 +161,9 @@ export class FaultyTransport implements Transport {
     return names.includes(a) && names.includes(b) && a !== b;
   }
 }
+
+/** The same frame of a part, all of whose numbers are zero: in every wire format, as scales of zero are zero, too. */
+const asZeros = (bytes: Uint8Array): Uint8Array => bytes.slice().fill(0, PART_HEADER_BYTES);
 
 /** By how much a frame is late on its own account. */
 function lateMs(link: FaultLink, key: FrameKey, which: string): number {

@@ -39,6 +39,7 @@ describe('faults on the page', () => {
       cutLink: '1',
       cutFirst: '10',
       cutLast: '20',
+      tests: 'lossy',
     });
     expect(config!.rule).to.equal('deadline');
     expect(config!.faults).to.deep.equal({
@@ -48,6 +49,7 @@ describe('faults on the page', () => {
       duplicate: 0.1,
       reorder: 0.05,
       outage: { share: 0.25, seconds: 2 },
+      tests: true,
       stalls: [{ peer: 'Cleo', seconds: 5, everySeconds: 15 }],
       cuts: [{ between: ['Anna', 'Cleo'], steps: [10, 20] }],
     });
