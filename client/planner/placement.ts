@@ -23,6 +23,7 @@ const RECUT_WIDTH = 8;
  * for the crews that this gave, and begins again. Tries at most `trials` changes.
  */
 export function improved(model: CostModel, shape: Shape, tail: Tail, trials: number): Tail {
+  if (settled.has(tail)) return tail;
   const climber = new Climber(model, shape, tail, trials);
   for (;;) {
     climber.climb();
@@ -32,9 +33,13 @@ export function improved(model: CostModel, shape: Shape, tail: Tail, trials: num
       widthMax: RECUT_WIDTH,
     });
     if (recut) climber.best = recut;
+    if (!recut && climber.trials > 0) settled.add(climber.best);
     if (!recut || climber.trials <= 0) return climber.best;
   }
 }
+
+/** Plans of which it is known that nothing of that improves them: those that are improved in several rounds come back. */
+const settled = new WeakSet<Tail>();
 
 /**
  * Tries to leave a plan that no single change improves: shifts one cut, though that be worse, and improves what comes of it. A better
@@ -104,12 +109,25 @@ class Climber {
   /** Passes over all workers until one changes nothing. */
   climb(): void {
     const { workers } = this.model.problem;
+    let lastChanged = -1;
+    let trialsAfter = 0;
     for (let before: Tail | null = null; before !== this.best && this.trials > 0;) {
       before = this.best;
+      let trialsThen = this.trials;
       for (let x = 0; x < workers.length && this.trials > 0; x++) {
+        const known = this.best;
         for (let group = 0; group <= this.best.stages; group++) this.#move(x, group);
         for (let y = x + 1; y < workers.length; y++) this.#swap(x, y);
+        if (this.best !== known) {
+          lastChanged = x;
+          trialsThen = this.trials;
+        } else if (x === lastChanged && this.best === before) {
+          // The rest of this pass was tried in vain at the end of the one before; it counts as if it were tried again.
+          this.trials -= trialsAfter;
+          return;
+        }
       }
+      trialsAfter = trialsThen - this.trials;
     }
   }
 
