@@ -11,9 +11,9 @@ import type { Problem } from './profile.ts';
 export interface StageLoad {
   classes: readonly number[];
   /** [worker * slots + slot]. */
-  forwardMs: number[];
-  backwardMs: number[];
-  weightsMs: number[];
+  forwardMs: Float64Array;
+  backwardMs: Float64Array;
+  weightsMs: Float64Array;
   /** Per slot: parameters with sums of gradients and optimizer state. */
   stateBytes: number[];
   /** Per slot: share of the model's operations. */
@@ -41,36 +41,45 @@ export function stageLoad(problem: Problem, layout: StageLayout): StageLoad {
   const { splits, exchanges } = layout.detail();
   const nodeClasses = splits.map((split, i) => nodeClass(problem, graph.nodes[start + i], split));
   const slots = slotsOf(nodeClasses);
+  const { classes, count } = slots;
+  const nodeSlots = nodeClasses.map((c) => slots.of(c));
+  const stateBytes = zeros(count);
+  const ownOperations = zeros(count);
+  nodeSlots.forEach((slot, i) => {
+    const node = start + i;
+    stateBytes[slot] += problem.stateBytes[node];
+    ownOperations[slot] += operations[node + 1] - operations[node];
+  });
+  const forwardMs = new Float64Array(workers.length * count);
+  const backwardMs = new Float64Array(workers.length * count);
+  const weightsMs = new Float64Array(workers.length * count);
+  workers.forEach((worker, w) => {
+    const whole = w * count + slots.of(WHOLE);
+    for (let i = 0; i < nodeSlots.length; i++) {
+      const node = start + i;
+      const at = w * count + nodeSlots[i];
+      // Of what is cut, each lane takes some as if it did the whole.
+      const fixed = nodeClasses[i] >= 0 ? worker.fixedShare : 0;
+      forwardMs[at] += (1 - fixed) * worker.forwardMs[node];
+      backwardMs[at] += (1 - fixed) * worker.backwardMs[node];
+      weightsMs[at] += (1 - fixed) * worker.weightsMs[node];
+      if (fixed === 0) continue;
+      forwardMs[whole] += fixed * worker.forwardMs[node];
+      backwardMs[whole] += fixed * worker.backwardMs[node];
+      weightsMs[whole] += fixed * worker.weightsMs[node];
+    }
+  });
   const { amongAll, withOwner } = exchangeLoads(problem, exchanges);
-  const load: StageLoad = {
-    classes: slots.classes,
-    forwardMs: zeros(workers.length * slots.count),
-    backwardMs: zeros(workers.length * slots.count),
-    weightsMs: zeros(workers.length * slots.count),
-    stateBytes: zeros(slots.count),
-    operations: zeros(slots.count),
+  return {
+    classes,
+    forwardMs,
+    backwardMs,
+    weightsMs,
+    stateBytes,
+    operations: ownOperations,
     amongAll,
     withOwner,
   };
-  nodeClasses.forEach((c, i) => {
-    const slot = slots.of(c);
-    const node = start + i;
-    for (let w = 0, at = slot; w < workers.length; w++, at += slots.count) {
-      const { forwardMs, backwardMs, weightsMs } = workers[w];
-      // Of what is cut, each lane takes some as if it did the whole.
-      const fixed = c >= 0 ? workers[w].fixedShare : 0;
-      const whole = at - slot + slots.of(WHOLE);
-      load.forwardMs[at] += (1 - fixed) * forwardMs[node];
-      load.backwardMs[at] += (1 - fixed) * backwardMs[node];
-      load.weightsMs[at] += (1 - fixed) * weightsMs[node];
-      load.forwardMs[whole] += fixed * forwardMs[node];
-      load.backwardMs[whole] += fixed * backwardMs[node];
-      load.weightsMs[whole] += fixed * weightsMs[node];
-    }
-    load.stateBytes[slot] += problem.stateBytes[node];
-    load.operations[slot] += operations[node + 1] - operations[node];
-  });
-  return load;
 }
 
 /** Classes that are cut, each with a slot; the last two slots are for what is done whole, and by the owner. */

@@ -69,15 +69,16 @@ export function bestTail(
           const leastMs = Math.max(microBatches * Math.max(passMs, restMs), waysMs + passShare * restMs);
           if (leastMs + extraMs >= bound) continue;
           if (Math.max(microBatches * passMs, waysMs) + restMs + extraMs > level.mostMs) continue;
+          const evenRestMs = (microBatches + stagesLeft - 1) * restMs;
+          if (evenRestMs + extraMs > level.mostMs) continue;
           if (effort.tailsLeft-- <= 0) return best;
-          const tail = model.prepend(layout, crew, next, bound - restMs);
+          const tail = model.prepend(layout, crew, next, Math.min(bound, level.mostMs / EQUAL) - restMs);
           if (!tail) continue;
           if (stagesLeft === 0) {
             best = tail;
             bound = objectiveOf(tail) * EQUAL;
           } else {
-            const evenMs = Math.max(tail.spanMs + restMs, (microBatches + stagesLeft - 1) * restMs);
-            const promiseMs = evenMs + tail.extraMs;
+            const promiseMs = Math.max(tail.spanMs + restMs, evenRestMs) + tail.extraMs;
             if (promiseMs <= level.mostMs)
               level.add(keyOf(layout, tail.crew, used), { tail, used, promiseMs });
           }
