@@ -38,21 +38,22 @@ export function cutsBy(units: number, shares: readonly number[]): number[] {
 /** Used again and again: planners count for thousands of crews. */
 const rests: number[] = [];
 
-/** How many units each lane gets of so many. */
-export function countsBy(units: number, shares: readonly number[]): number[] {
+/** How many units each lane gets of so many, in `counts`. */
+export function countsBy(units: number, shares: readonly number[], counts: number[] = []): number[] {
+  const lanes = shares.length;
   let total = 0;
-  for (const share of shares) total += share;
+  for (let lane = 0; lane < lanes; lane++) total += shares[lane];
   let left = units;
-  const counts = shares.map((share, lane) => {
-    const exact = (units * share) / total;
+  for (let lane = 0; lane < lanes; lane++) {
+    const exact = (units * shares[lane]) / total;
     const count = Math.floor(exact);
     rests[lane] = exact - count;
+    counts[lane] = count;
     left -= count;
-    return count;
-  });
+  }
   for (; left > 0; left--) {
     let largest = 0;
-    for (let lane = 1; lane < counts.length; lane++) if (rests[lane] > rests[largest]) largest = lane;
+    for (let lane = 1; lane < lanes; lane++) if (rests[lane] > rests[largest]) largest = lane;
     counts[largest]++;
     rests[largest]--;
   }

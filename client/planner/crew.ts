@@ -65,6 +65,9 @@ export class Crews {
   }
 }
 
+/** Used again and again: counts are needed for a moment, for thousands of crews. */
+const counts: number[] = [];
+
 /** Works out what is asked for: most crews are dismissed early. */
 class MadeCrew implements Crew {
   readonly shares: readonly number[];
@@ -91,9 +94,9 @@ class MadeCrew implements Crew {
   }
 
   cutsOf(unitClass: number): readonly number[] {
+    this.#count(this.problem.unitCounts[unitClass]);
     const cuts = [0];
-    for (const count of this.#countsOf(this.problem.unitCounts[unitClass]))
-      cuts.push(cuts[cuts.length - 1] + count);
+    for (let k = 0; k < this.lanes.length; k++) cuts.push(cuts[k] + counts[k]);
     return cuts;
   }
 
@@ -121,18 +124,17 @@ class MadeCrew implements Crew {
   }
 
   #fractionsOf(units: number): readonly number[] {
-    const counts = this.#countsOf(units);
-    for (let k = 0; k < counts.length; k++) counts[k] /= units;
-    return counts;
+    this.#count(units);
+    return this.shares.map((_, k) => counts[k] / units);
   }
 
-  /** Whole grains where there are enough of them. */
-  #countsOf(units: number): number[] {
+  /** How many units each lane gets, into `counts`: whole grains where there are enough of them. */
+  #count(units: number): void {
     const { grain } = this.problem;
-    if (units % grain !== 0 || units < grain * this.lanes.length) return countsBy(units, this.shares);
-    const counts = countsBy(units / grain, this.shares);
-    for (let k = 0; k < counts.length; k++) counts[k] *= grain;
-    return counts;
+    const hasGrains = units % grain === 0 && units >= grain * this.lanes.length;
+    countsBy(hasGrains ? units / grain : units, this.shares, counts);
+    if (!hasGrains || grain === 1) return;
+    for (let k = 0; k < this.lanes.length; k++) counts[k] *= grain;
   }
 
   #importanceBy(curve: Float64Array, cuts: readonly number[]): readonly number[] {
@@ -169,6 +171,6 @@ function linksAmong(
 
 function startsOf(shares: readonly number[]): number[] {
   const starts = [0];
-  for (const share of shares) starts.push(starts[starts.length - 1] + share);
+  for (let k = 0; k < shares.length; k++) starts.push(starts[k] + shares[k]);
   return starts;
 }

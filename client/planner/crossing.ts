@@ -26,17 +26,23 @@ export function crossing(problem: Problem, before: Crew, exit: Layout, after: Cr
   const sent = before.starts;
   const wanted = after.starts;
   for (let u = 0; u < senders; u++) {
-    for (let v = 0; v < receivers; v++) {
-      // Copies are all alike, so each receiver gets one.
-      if (exit === 'copies' && v % senders !== u) continue;
-      const end = Math.min(exit === 'slices' ? sent[u + 1] : 1, entry === 'slices' ? wanted[v + 1] : 1);
-      const start = Math.max(exit === 'slices' ? sent[u] : 0, entry === 'slices' ? wanted[v] : 0);
-      const part = end - start;
+    const row = before.lanes[u] * workers.length;
+    const sentStart = exit === 'slices' ? sent[u] : 0;
+    const sentEnd = exit === 'slices' ? sent[u + 1] : 1;
+    // Copies are all alike, so each receiver gets one.
+    const step = exit === 'copies' ? senders : 1;
+    for (let v = exit === 'copies' ? u : 0; v < receivers; v += step) {
+      let part = sentEnd - sentStart;
+      if (entry === 'slices') {
+        if (wanted[v] >= sentEnd) break;
+        part = Math.min(sentEnd, wanted[v + 1]) - Math.max(sentStart, wanted[v]);
+      }
       if (part <= 1e-9) continue;
-      const at = before.lanes[u] * workers.length + after.lanes[v];
+      const at = row + after.lanes[v];
+      const ms = part * links.msPerByte[at];
       latencyMs = Math.max(latencyMs, links.latencyMs[at]);
-      msPerByte = Math.max(msPerByte, part * links.msPerByte[at]);
-      trafficMsPerByte += part * links.msPerByte[at];
+      msPerByte = Math.max(msPerByte, ms);
+      trafficMsPerByte += ms;
       if (exit === 'slices' && entry === 'slices') fragileLoss = Math.max(fragileLoss, links.loss[at]);
     }
   }
