@@ -1,6 +1,7 @@
 import type { UnitRange } from '../../shared/model.ts';
 import { tensorOf } from '../model/graph.ts';
 import type { BlockOp, BlockSegment, Register } from '../ports/compute.ts';
+import { spreadKey } from './layout.ts';
 import { heldBy, type Partition, type Spread, type Work } from './partition.ts';
 
 /** What one lane computes: its registers and its part of every segment of its stage, in order. */
@@ -22,7 +23,8 @@ export const servedBy = (lane: number, senders: number, receivers: number): numb
 
 class ProgramBuilder {
   readonly #registers: Register[] = [];
-  readonly #numbers = new Map<string, number>();
+  /** By `spreadKey`. */
+  readonly #numbers = new Map<number, number>();
   /** Registers that are filled by what was looked at so far. */
   readonly #filled = new Set<number>();
 
@@ -69,22 +71,22 @@ class ProgramBuilder {
 
   /** The register of the copy that a lane has of a tensor, where it takes all of it: then nothing is narrowed. */
   #copyOf({ tensor, layout }: Spread, [start, end]: UnitRange): number | null {
-    const copies = this.#numbers.get(`${tensor}/copies`);
-    const isNew = layout !== 'partial' && !this.#numbers.has(`${tensor}/${layout}`);
+    const copies = this.#numbers.get(spreadKey(tensor, 'copies'));
+    const isNew = layout !== 'partial' && !this.#numbers.has(spreadKey(tensor, layout));
     if (copies === undefined || !isNew || !this.#filled.has(copies)) return null;
     if (start > 0 || end < tensorOf(this.partition.graph, tensor).units) return null;
-    this.#numbers.set(`${tensor}/${layout}`, copies);
+    this.#numbers.set(spreadKey(tensor, layout), copies);
     return copies;
   }
 
   /** The number of a spread's register where this lane has something of it: a lane without inputs has no summand. */
   #filledBy({ tensor, layout }: Spread): number | null {
-    const number = this.#numbers.get(`${tensor}/${layout}`);
+    const number = this.#numbers.get(spreadKey(tensor, layout));
     return number !== undefined && this.#filled.has(number) ? number : null;
   }
 
   #numberOf(spread: Spread, held: UnitRange): number {
-    const key = `${spread.tensor}/${spread.layout}`;
+    const key = spreadKey(spread.tensor, spread.layout);
     let number = this.#numbers.get(key);
     if (number === undefined) {
       number = this.#registers.length;
@@ -105,7 +107,7 @@ class ProgramBuilder {
       if (source === null) return [];
       sources.push(source);
       if (this.#filled.has(source)) continue;
-      const copies = this.#numbers.get(`${input.tensor}/copies`);
+      const copies = this.#numbers.get(spreadKey(input.tensor, 'copies'));
       if (copies === undefined) return [];
       this.#filled.add(source);
       narrowing.push({

@@ -6,6 +6,12 @@ import type { Split } from '../../shared/schema/plan.ts';
  */
 export type Layout = 'slices' | 'copies' | 'partial' | 'owner';
 
+/** For keys of numbers. */
+export const LAYOUT_CODES: Readonly<Record<Layout, number>> = { slices: 0, copies: 1, partial: 2, owner: 3 };
+
+/** Of a tensor, from -1 on, in a layout. */
+export const spreadKey = (tensor: number, layout: Layout): number => 4 * (tensor + 1) + LAYOUT_CODES[layout];
+
 /** What a node reads and writes under a split. */
 export const LAYOUTS: Readonly<Record<Split, { reads: Layout; writes: Layout }>> = {
   columns: { reads: 'copies', writes: 'slices' },

@@ -1,7 +1,7 @@
 import type { Stage } from '../../shared/schema/plan.ts';
 import type { UnitRange } from '../../shared/model.ts';
 import { tensorOf, type ModelGraph, type Node, type TensorShape } from '../model/graph.ts';
-import { boundaryKind, isLocal, LAYOUTS, type Layout } from './layout.ts';
+import { boundaryKind, isLocal, LAYOUTS, spreadKey, type Layout } from './layout.ts';
 
 /** A tensor as it lies over the lanes of one stage. */
 export interface Spread {
@@ -75,12 +75,10 @@ export function heldBy(
   return cuts[lane] < cuts[lane + 1] ? [cuts[lane], cuts[lane + 1]] : null;
 }
 
-const keyOf = ({ tensor, layout }: Spread): string => `${tensor}/${layout}`;
-
 /** Walks the nodes of a stage; wherever a tensor is needed in another layout than it is in, a boundary begins a new segment. */
 function cutStage(partition: Partition, index: number, stage: Stage, entering: Spread | null): Spread {
   const { graph, segments, boundaries } = partition;
-  const here = new Set<string>();
+  const here = new Set<number>();
   let segment: Segment | null = null;
   const open = (entry: Spread | null): Segment => {
     const opened: Segment = { index: segments.length, stage: index, entry, works: [], exit: null };
@@ -99,23 +97,22 @@ function cutStage(partition: Partition, index: number, stage: Stage, entering: S
       isInner,
     });
     segment = open(to);
-    here.add(keyOf(to));
+    here.add(spreadKey(to.tensor, to.layout));
   };
   if (!entering) {
     segment = open(null);
-    here.add(keyOf({ tensor: -1, layout: 'copies' }));
+    here.add(spreadKey(-1, 'copies'));
   }
   const obtain = (tensor: number, layout: Layout): Spread => {
     const wanted: Spread = { tensor, layout };
-    if (here.has(keyOf(wanted))) return wanted;
-    const copies: Spread = { tensor, layout: 'copies' };
-    if (here.has(keyOf(copies)) && isLocal('copies', layout)) return { tensor, layout };
+    if (here.has(spreadKey(tensor, layout))) return wanted;
+    if (here.has(spreadKey(tensor, 'copies')) && isLocal('copies', layout)) return wanted;
     if (entering?.tensor === tensor && segment === null) {
       cross(entering, wanted, false);
       return wanted;
     }
     const found = (['slices', 'owner', 'copies', 'partial'] as const).find((from) =>
-      here.has(keyOf({ tensor, layout: from })),
+      here.has(spreadKey(tensor, from)),
     );
     if (!found) throw new Error(`node ${tensor} is read in a stage that it does not reach`);
     cross({ tensor, layout: found }, wanted, true);
@@ -129,7 +126,7 @@ function cutStage(partition: Partition, index: number, stage: Stage, entering: S
     const inputs = node.inputs.map((input) => obtain(input, reads));
     const output: Spread = { tensor: node.index, layout: writes };
     segments.at(-1)!.works.push({ node, inputs, output });
-    here.add(keyOf(output));
+    here.add(spreadKey(node.index, writes));
   }
   return segments.at(-1)!.works.at(-1)!.output;
 }

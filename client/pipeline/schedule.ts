@@ -45,7 +45,8 @@ export type BlockTask =
 export function nextTask(block: BlockProgress): BlockTask | null {
   const { forwards, backwards, weights, caps, microBatches } = block;
   const last = forwards.length - 1;
-  const done = Math.min(...weights);
+  let done = weights[0];
+  for (const micro of weights) if (micro < done) done = micro;
   if (done >= (block.steps + 1) * microBatches) return { kind: 'step' };
   const awaited = nextBackward(block, true);
   if (awaited) return awaited;

@@ -1,4 +1,4 @@
-import type { Layout } from '../partition/layout.ts';
+import { LAYOUT_CODES, type Layout } from '../partition/layout.ts';
 import { Crews, type Crew } from './crew.ts';
 import { crossing, type Crossing } from './crossing.ts';
 import { cutsOf } from './cuts.ts';
@@ -192,5 +192,3 @@ export class CostModel {
     return way;
   }
 }
-
-const LAYOUT_CODES: Readonly<Record<Layout, number>> = { slices: 0, copies: 1, partial: 2, owner: 3 };

@@ -38,6 +38,7 @@ export function makePlan(request: PlanRequest): Plan {
   if (typeof decision === 'string') throw new Error(decision);
   const { problem, chosen, why } = decision;
   const { stages, partition, stepMs, stageMs } = chosen;
+  const caps = capsOfStages(problem, partition);
   const holding = new Set(stages.flatMap(({ lanes }) => lanes));
   return {
     term: request.term,
@@ -47,7 +48,7 @@ export function makePlan(request: PlanRequest): Plan {
     endStep: request.endStep,
     stages,
     wire: problem.wire,
-    caps: capsOfStages(problem, partition),
+    caps,
     orders: ordersOf(problem.graph, stages, importance, config.ordering ?? 'importance', config.seed),
     sources: [...request.sources],
     standby: peers.filter((peer) => !holding.has(peer)),
@@ -55,7 +56,7 @@ export function makePlan(request: PlanRequest): Plan {
     predicted: {
       stepMs: Math.min(stepMs, 1e9),
       stageMs: stageMs.map((ms) => Math.min(ms, 1e9)),
-      memoryBytes: memoryOf(problem, partition),
+      memoryBytes: memoryOf(problem, partition, caps),
       why: why.slice(0, LIMITS.run.whyChars),
     },
   };

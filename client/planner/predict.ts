@@ -1,6 +1,6 @@
 import type { PeerId } from '../../shared/ids.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
-import type { Stage } from '../../shared/schema/plan.ts';
+import type { Stage, StageCaps } from '../../shared/schema/plan.ts';
 import { programOf } from '../partition/exchange.ts';
 import type { Partition } from '../partition/partition.ts';
 import { oneLaneStage, slicingsFor } from '../partition/stages.ts';
@@ -42,9 +42,12 @@ export function predict(problem: Problem, partition: Partition): Prediction {
 }
 
 /** Upper bound of the tensor bytes of each block, stage by stage, lane by lane. */
-export function memoryOf(problem: Problem, partition: Partition): number[][] {
+export function memoryOf(
+  problem: Problem,
+  partition: Partition,
+  caps: readonly StageCaps[] = capsOfStages(problem, partition),
+): number[][] {
   const { rows, optimizerArrays } = problem;
-  const caps = capsOfStages(problem, partition);
   return partition.stages.map(({ lanes }, stage) => {
     return lanes.map((_, lane) =>
       blockBytes(programOf(partition, stage, lane), optimizerArrays, rows, caps[stage].kept),

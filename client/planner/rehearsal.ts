@@ -16,7 +16,9 @@ export interface Rehearsed {
 /** A task ends, or something is all there. */
 interface Event {
   actor: Actor;
-  arrival: { inlet: Inlet; item: number } | null;
+  /** Where something is; null where a task ends. */
+  inlet: Inlet | null;
+  item: number;
 }
 
 /**
@@ -81,8 +83,8 @@ class Rehearsal {
       const event = this.#events.next();
       if (!event) break;
       this.#nowMs = event.ms;
-      const { actor, arrival } = event.what;
-      if (arrival) this.arrivals.arrive(arrival.inlet, arrival.item);
+      const { actor, inlet, item } = event.what;
+      if (inlet) this.arrivals.arrive(inlet, item);
       else this.#finish(actor);
       if (!actor.task) this.#goOn(actor);
     }
@@ -100,7 +102,7 @@ class Rehearsal {
         const ms = durationOf(acts[task.segment], task, progress.defers[task.segment]);
         if (task.micro < microBatches) actor.busyMs += ms;
         actor.task = task;
-        this.#events.add(this.#nowMs + ms, { actor, arrival: null });
+        this.#events.add(this.#nowMs + ms, { actor, inlet: null, item: task.micro });
         return;
       }
       progress.steps++;
@@ -127,7 +129,7 @@ class Rehearsal {
     }
     const wholeMs = this.arrivals.send(inlet, item, arrivalMs);
     if (wholeMs === null || wholeMs === Infinity) return;
-    this.#events.add(wholeMs, { actor: inlet.actor, arrival: { inlet, item } });
+    this.#events.add(wholeMs, { actor: inlet.actor, inlet, item });
   }
 }
 
