@@ -10,10 +10,8 @@ import type { Problem } from './profile.ts';
  */
 export interface StageLoad {
   classes: readonly number[];
-  /** [worker * slots + slot]. */
-  forwardMs: Float64Array;
-  backwardMs: Float64Array;
-  weightsMs: Float64Array;
+  /** Forward, backward and weight gradients of each worker and slot: three numbers from [3 * (worker * slots + slot)] on. */
+  passesMs: Float64Array;
   /** Per slot: parameters with sums of gradients and optimizer state. */
   stateBytes: number[];
   /** Per slot: share of the model's operations. */
@@ -50,31 +48,27 @@ export function stageLoad(problem: Problem, layout: StageLayout): StageLoad {
     stateBytes[slot] += problem.stateBytes[node];
     ownOperations[slot] += operations[node + 1] - operations[node];
   });
-  const forwardMs = new Float64Array(workers.length * count);
-  const backwardMs = new Float64Array(workers.length * count);
-  const weightsMs = new Float64Array(workers.length * count);
-  workers.forEach((worker, w) => {
-    const whole = w * count + slots.of(WHOLE);
+  const passesMs = new Float64Array(3 * workers.length * count);
+  workers.forEach(({ fixedShare, forwardMs, backwardMs, weightsMs }, w) => {
+    const whole = 3 * (w * count + slots.of(WHOLE));
     for (let i = 0; i < nodeSlots.length; i++) {
       const node = start + i;
-      const at = w * count + nodeSlots[i];
+      const at = 3 * (w * count + nodeSlots[i]);
       // Of what is cut, each lane takes some as if it did the whole.
-      const fixed = nodeClasses[i] >= 0 ? worker.fixedShare : 0;
-      forwardMs[at] += (1 - fixed) * worker.forwardMs[node];
-      backwardMs[at] += (1 - fixed) * worker.backwardMs[node];
-      weightsMs[at] += (1 - fixed) * worker.weightsMs[node];
+      const fixed = nodeClasses[i] >= 0 ? fixedShare : 0;
+      passesMs[at] += (1 - fixed) * forwardMs[node];
+      passesMs[at + 1] += (1 - fixed) * backwardMs[node];
+      passesMs[at + 2] += (1 - fixed) * weightsMs[node];
       if (fixed === 0) continue;
-      forwardMs[whole] += fixed * worker.forwardMs[node];
-      backwardMs[whole] += fixed * worker.backwardMs[node];
-      weightsMs[whole] += fixed * worker.weightsMs[node];
+      passesMs[whole] += fixed * forwardMs[node];
+      passesMs[whole + 1] += fixed * backwardMs[node];
+      passesMs[whole + 2] += fixed * weightsMs[node];
     }
   });
   const { amongAll, withOwner } = exchangeLoads(problem, exchanges);
   return {
     classes,
-    forwardMs,
-    backwardMs,
-    weightsMs,
+    passesMs,
     stateBytes,
     operations: ownOperations,
     amongAll,

@@ -26,7 +26,7 @@ const fractions: (readonly number[])[] = [];
 const importance: (readonly number[])[] = [];
 
 export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageCost {
-  const { classes, forwardMs, backwardMs, weightsMs, operations, stateBytes, amongAll, withOwner } = load;
+  const { classes, passesMs, operations, stateBytes, amongAll, withOwner } = load;
   const { workers, wireShare } = problem;
   const segments = 1 + amongAll.count + withOwner.count;
   const whole = classes.length;
@@ -41,25 +41,28 @@ export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageC
   let isWhole = true;
   for (let k = 0; k < crew.lanes.length; k++) {
     const { taskMs, reliability } = workers[crew.lanes[k]];
-    const at = crew.lanes[k] * (whole + 2);
-    let forward = segments * taskMs + forwardMs[at + whole];
-    let backward = segments * taskMs + backwardMs[at + whole];
-    let weights = weightsMs[at + whole];
+    const first = 3 * crew.lanes[k] * (whole + 2);
+    let at = first + 3 * whole;
+    let forward = segments * taskMs + passesMs[at];
+    let backward = segments * taskMs + passesMs[at + 1];
+    let weights = passesMs[at + 2];
     let weight = operations[whole] / crew.lanes.length;
     let ownBytes = 0;
     for (let slot = 0; slot < whole; slot++) {
       const share = fractions[slot][k];
       ownBytes += share * stateBytes[slot];
-      forward += share * forwardMs[at + slot];
-      backward += share * backwardMs[at + slot];
-      weights += share * weightsMs[at + slot];
+      at = first + 3 * slot;
+      forward += share * passesMs[at];
+      backward += share * passesMs[at + 1];
+      weights += share * passesMs[at + 2];
       weight += operations[slot] * importance[slot][k];
     }
     if (k === 0) {
       ownBytes += stateBytes[whole + 1];
-      forward += forwardMs[at + whole + 1];
-      backward += backwardMs[at + whole + 1];
-      weights += weightsMs[at + whole + 1];
+      at = first + 3 * (whole + 1);
+      forward += passesMs[at];
+      backward += passesMs[at + 1];
+      weights += passesMs[at + 2];
       weight += operations[whole + 1];
     }
     if (ownBytes === 0 && crew.lanes.length > 1) isWhole = false;
