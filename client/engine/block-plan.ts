@@ -1,5 +1,6 @@
 import type { BlockOp, BlockSegment, BlockSpec } from '../ports/compute.ts';
 import type { Activation } from '../../shared/model.ts';
+import type { Curve } from './ops/activations.ts';
 
 /** A run of ops that is computed in one: a product, the bias and the activation of its layer. */
 export interface FusedOp {
@@ -9,6 +10,10 @@ export interface FusedOp {
   output: number;
   activation: Activation;
   biasOp: BlockOp | null;
+  /** The activation that made its input, where its backward goes on through the derivative of that. */
+  through: Curve | null;
+  /** So its own activation's derivative is done by the op that reads it. */
+  isDerived: boolean;
 }
 
 /** What follows from a block's ops before anything runs. */
@@ -30,7 +35,9 @@ export function planBlock(block: BlockSpec): BlockPlan {
     for (const op of ops) for (const input of op.inputs) note(input, segment);
     if (output !== null) note(output, segment);
   });
-  return { segments: block.segments.map(({ ops }) => fuse(ops, readers)), lastReader };
+  const segments = block.segments.map(({ ops }) => fuse(ops, readers));
+  for (const fused of segments) goThrough(fused, readers);
+  return { segments, lastReader };
 }
 
 /** The segments that have something to do; the others are never run. */
@@ -64,8 +71,27 @@ function fuse(ops: readonly BlockOp[], readers: readonly number[]): FusedOp[] {
       run.push(next);
       if (activation !== 'linear') break;
     }
-    fused.push({ ops: run, inputs: run[0].inputs, output: run[run.length - 1].output, activation, biasOp });
+    const { inputs } = run[0];
+    const { output } = run[run.length - 1];
+    fused.push({ ops: run, inputs, output, activation, biasOp, through: null, isDerived: false });
     i += run.length;
   }
   return fused;
+}
+
+/** Ops whose backward can go on through the derivative of what made their input. */
+const GOING_THROUGH: readonly BlockOp['op']['kind'][] = ['dense', 'conv2d', 'maxPooling2d'];
+
+/** Joins the derivative of an activation with the backward of the only op that reads it. */
+function goThrough(fused: readonly FusedOp[], readers: readonly number[]): void {
+  for (const reader of fused) {
+    const [input] = reader.inputs;
+    const maker = fused.find(({ output }) => output === input);
+    if (!maker || maker.activation === 'linear' || readers[input] !== 1) continue;
+    if (!GOING_THROUGH.includes(reader.ops[0].op.kind)) continue;
+    // Importance is |h * dLoss/dh|; only where h is zero does the derivative of ReLU change that.
+    if (maker.ops[maker.ops.length - 1].measures && maker.activation !== 'relu') continue;
+    reader.through = maker.activation;
+    maker.isDerived = true;
+  }
 }

@@ -34,10 +34,12 @@ export function holdOp(
     output: register(fused.output),
     parameters: parametersOf(first),
     orderOf: (space: number) => block.orders.find((order) => order.space === space)?.units ?? null,
+    through: fused.through,
   };
   const finish = {
     bias: fused.biasOp ? parametersOf(fused.biasOp)[0] : null,
     activation: fused.activation,
+    isDerived: fused.isDerived,
   };
   return {
     running: openOp(context, finish),

@@ -5,8 +5,8 @@ import type { Pass, WeightWork } from './ops/index.ts';
 export interface PendingWork extends WeightWork {
   /** The op's place in its segment, and which of its works this is. */
   key: string;
-  /** The register that it reads. */
-  input: number | null;
+  /** The one that it reads. */
+  register: number | null;
 }
 
 /** What one micro-batch leaves behind between its passes. */
@@ -76,7 +76,7 @@ export class Flight {
   }
 
   private isPending(register: number): boolean {
-    return [...this.pending.values()].some((works) => works.some(({ input }) => input === register));
+    return [...this.pending.values()].some((works) => works.some((work) => work.register === register));
   }
 }
 

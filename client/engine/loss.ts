@@ -8,8 +8,8 @@ import type { Kernels } from './kernels/index.ts';
  */
 export class LossHead {
   private readonly kernels: Kernels;
-  /** By step: [1, 2] (sum of losses, correct), and of how many samples. */
-  private readonly steps = new Map<number, { sums: Tensor2D; samples: number }>();
+  /** By step: of each micro-batch [rows, 2] (loss, whether correct), summed when they are read. */
+  private readonly steps = new Map<number, Tensor2D[]>();
 
   constructor(kernels: Kernels) {
     this.kernels = kernels;
@@ -17,44 +17,36 @@ export class LossHead {
 
   /** dLoss/dLogits of the micro-batch's mean loss, [rows, classes]; adds to the step's metrics. */
   train(logits: Tensor2D, labels: Uint8Array, step: number): Tensor2D {
-    return this.withRows(logits, labels, (perRow, truth) => {
-      const gradient = this.kernels.softmaxGradient(logits, truth, perRow);
-      const known = this.steps.get(step);
-      const sums = this.kernels.addColumnSums(known?.sums ?? null, perRow);
-      this.steps.set(step, { sums, samples: (known?.samples ?? 0) + labels.length });
-      return gradient;
-    });
+    const { kernels } = this;
+    const truth = this.upload(labels);
+    const perRow = kernels.softmaxRows(logits, truth);
+    const gradient = kernels.softmaxGradient(logits, truth, perRow);
+    truth.dispose();
+    this.steps.set(step, [...(this.steps.get(step) ?? []), perRow]);
+    return gradient;
   }
 
   evaluate(logits: Tensor2D, labels: Uint8Array): Metrics {
-    return this.withRows(logits, labels, (perRow) => {
-      const sums = this.kernels.addColumnSums(null, perRow);
-      const metrics = readMetrics(sums, labels.length);
-      sums.dispose();
-      return metrics;
-    });
+    const truth = this.upload(labels);
+    const perRow = this.kernels.softmaxRows(logits, truth);
+    truth.dispose();
+    const metrics = this.metricsOf([perRow]);
+    perRow.dispose();
+    return metrics;
   }
 
   get tensors(): Tensor2D[] {
-    return [...this.steps.values()].map(({ sums }) => sums);
+    return [...this.steps.values()].flat();
   }
 
   /** The metrics of a step; null: of all since they were forgotten. */
   read(step: number | null): Metrics {
-    const total = { lossSum: 0, correct: 0, samples: 0 };
-    for (const key of this.keysOf(step)) {
-      const { sums, samples } = this.steps.get(key)!;
-      const { lossSum, correct } = readMetrics(sums, samples);
-      total.lossSum += lossSum;
-      total.correct += correct;
-      total.samples += samples;
-    }
-    return total;
+    return this.metricsOf(this.keysOf(step).flatMap((key) => this.steps.get(key)!));
   }
 
   forget(step: number | null): void {
     for (const key of this.keysOf(step)) {
-      this.steps.get(key)!.sums.dispose();
+      for (const perRow of this.steps.get(key)!) perRow.dispose();
       this.steps.delete(key);
     }
   }
@@ -63,21 +55,16 @@ export class LossHead {
     return [...this.steps.keys()].filter((key) => step === null || key === step);
   }
 
-  private withRows<T>(
-    logits: Tensor2D,
-    labels: Uint8Array,
-    use: (perRow: Tensor2D, truth: Tensor2D) => T,
-  ): T {
-    const truth = this.kernels.upload(Float32Array.from(labels), labels.length, 1);
-    const perRow = this.kernels.softmaxRows(logits, truth);
-    const result = use(perRow, truth);
-    truth.dispose();
-    perRow.dispose();
-    return result;
+  private upload(labels: Uint8Array): Tensor2D {
+    return this.kernels.upload(Float32Array.from(labels), labels.length, 1);
   }
-}
 
-function readMetrics(sums: Tensor2D, samples: number): Metrics {
-  const [lossSum, correct] = sums.dataSync<'float32'>();
-  return { lossSum, correct: Math.round(correct), samples };
+  private metricsOf(perRow: readonly Tensor2D[]): Metrics {
+    if (perRow.length === 0) return { lossSum: 0, correct: 0, samples: 0 };
+    const sums = this.kernels.addColumnSums(null, perRow);
+    const [lossSum, correct] = sums.dataSync<'float32'>();
+    sums.dispose();
+    const samples = perRow.reduce((total, { shape }) => total + shape[0], 0);
+    return { lossSum, correct: Math.round(correct), samples };
+  }
 }

@@ -2,13 +2,13 @@ import type { Tensor2D } from '@tensorflow/tfjs-core';
 import type { BackwardTask, BlockSpec, ForwardResult, ForwardTask } from '../ports/compute.ts';
 import { endsModel, type BlockPlan } from './block-plan.ts';
 import type { HeldOp } from './held-op.ts';
-import type { Flight, InFlight, PendingWork } from './in-flight.ts';
+import type { Flight, InFlight } from './in-flight.ts';
 import { keepingOf, type Keeping } from './keeping.ts';
 import type { Kernels } from './kernels/index.ts';
 import type { LossHead } from './loss.ts';
 import { matrixOf, registerWidth } from './matrix.ts';
 import { Normaliser } from './normaliser.ts';
-import type { Kept } from './ops/op.ts';
+import type { Kept, LearnedFrom, WeightWork } from './ops/op.ts';
 import { addGradients } from './ops/unitwise.ts';
 import type { Scores } from './scores.ts';
 
@@ -78,32 +78,19 @@ export class Passes {
     return input !== null && !this.isSamples(input) ? this.takeGradient(flight, input) : null;
   }
 
-  /** What the backward of a segment deferred, in each of some micro-batches. Sums over rows are formed over the rows of all at once. */
+  /** What the backward of a segment deferred, in each of some micro-batches: of each op for all of them at once. */
   weights(flights: readonly Flight[], segment: number): void {
-    const alike = new Map<string, { flight: Flight; work: PendingWork }[]>();
-    for (const flight of flights) {
-      for (const work of flight.pending.get(segment) ?? [])
-        alike.set(work.key, [...(alike.get(work.key) ?? []), { flight, work }]);
+    const alike = new Map<string, { add: WeightWork['add']; works: LearnedFrom[] }>();
+    for (const { pending, registers } of flights) {
+      for (const { key, add, tensors, register } of pending.get(segment) ?? []) {
+        const input = register === null ? null : registers.get(register)!;
+        const known = alike.get(key);
+        if (known) known.works.push({ tensors, input });
+        else alike.set(key, { add, works: [{ tensors, input }] });
+      }
     }
-    for (const works of alike.values()) {
-      const read = works.map(({ flight, work }) => ({
-        ...work,
-        x: work.input === null ? null : flight.registers.get(work.input)!,
-      }));
-      if (read.length > 1 && read[0].isOverRows) this.addTogether(read);
-      else for (const { add, tensors, x } of read) add(tensors, x);
-    }
+    for (const { add, works } of alike.values()) add(works);
     for (const flight of flights) flight.settle(segment);
-  }
-
-  private addTogether(works: readonly (PendingWork & { x: Tensor2D | null })[]): void {
-    const [{ add, tensors, x }] = works;
-    const { kernels } = this.context;
-    const joined = tensors.map((_, i) => kernels.joinRows(works.map((work) => work.tensors[i])));
-    const input = x && kernels.joinRows(works.map((work) => work.x!));
-    add(joined, input);
-    for (const tensor of joined) tensor.dispose();
-    input?.dispose();
   }
 
   /** What leaves a segment: the numbers of its output register, or at the head the loss. */
@@ -147,11 +134,12 @@ export class Passes {
       extras: flight.extras.get(key) ?? [],
       release: () => frees.forEach((register) => flight.drop(register)),
       learn: (work) => {
-        const input = work.readsInput ? inputs[0] : null;
+        const register = work.readsInput ? inputs[0] : null;
         if (pending) {
-          pending.push({ ...work, key: `${i}/${pending.length}`, input });
+          pending.push({ ...work, key: `${i}/${pending.length}`, register });
         } else {
-          work.add(work.tensors, input === null ? null : flight.registers.get(input)!);
+          const input = register === null ? null : flight.registers.get(register)!;
+          work.add([{ tensors: work.tensors, input }]);
           spent.push(...work.tensors);
         }
       },

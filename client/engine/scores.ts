@@ -30,7 +30,7 @@ export class Scores {
     const { shape, held } = this.registers[register];
     const layout = { rows, outer: shape.outer, units: held[1] - held[0], inner: shape.inner };
     const products = kernels.unitProducts(h, gradient, layout);
-    const sums = kernels.addColumnSums(null, products);
+    const sums = kernels.addColumnSums(null, [products]);
     products.dispose();
     // The gradient is of the mean over rows already, so the sum over rows is the mean over samples of each sample's own.
     const old = this.averages.get(register);

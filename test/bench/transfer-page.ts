@@ -29,7 +29,7 @@ async function transferTimes(): Promise<TransferTimes[]> {
     own: (x: Tensor2D) => kernels.download(x),
   };
   const settle = (x: Tensor2D) => {
-    const sums = kernels.addColumnSums(null, x);
+    const sums = kernels.addColumnSums(null, [x]);
     sums.dataSync();
     sums.dispose();
   };

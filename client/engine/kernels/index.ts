@@ -2,7 +2,7 @@ import type { Kernels } from './kernels.ts';
 import { cpuKernels } from './cpu.ts';
 import { webglKernels } from './webgl.ts';
 
-export type { Kernels } from './kernels.ts';
+export type { Kernels, Through } from './kernels.ts';
 
 const KERNELS: readonly Kernels[] = [cpuKernels, webglKernels];
 

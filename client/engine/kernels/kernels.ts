@@ -34,17 +34,24 @@ export interface DenseKernels {
   /** activation(x W + bias): x [rows, inputs], W in tiles, bias [1, units] or none -> [rows, units]. */
   dense(x: Tensor2D, tiles: readonly Tensor2D[], bias: Tensor2D | null, activation: Activation): Tensor2D;
   /** dz W^T: dz [rows, units] -> [rows, inputs]. */
-  denseInputGradient(dz: Tensor2D, tiles: readonly Tensor2D[]): Tensor2D;
-  /** sum + x[:, from .. from + tileRows]^T dz -> [tileRows, units]. Consumes `sum`; null stands for zeros. */
+  denseInputGradient(dz: Tensor2D, tiles: readonly Tensor2D[], through: Through | null): Tensor2D;
+  /** sum + each x[:, from .. from + tileRows]^T dz -> [tileRows, units]. Consumes `sum`; null stands for zeros. */
   addKernelGradient(
     sum: Tensor2D | null,
-    x: Tensor2D,
-    dz: Tensor2D,
+    factors: readonly { x: Tensor2D; dz: Tensor2D }[],
     from: number,
     tileRows: number,
   ): Tensor2D;
-  /** sum + the sum of the rows of x: x [rows, columns] -> [1, columns]. Consumes `sum`; null stands for zeros. */
-  addColumnSums(sum: Tensor2D | null, x: Tensor2D): Tensor2D;
+  /** sum + the sum of the rows of each x: x [rows, columns] -> [1, columns]. Consumes `sum`; null stands for zeros. */
+  addColumnSums(sum: Tensor2D | null, xs: readonly Tensor2D[]): Tensor2D;
+}
+
+/** The gradient of an input goes on through the derivative of the activation that made it, in the same pass. */
+export interface Through {
+  /** Written in dLoss/dy, its target, and y. */
+  derivative: ElementwiseProgram;
+  /** The input: y. */
+  output: Tensor2D;
 }
 
 /** x: images [rows * height * width, channels]; y and dy: the same at the window's places. */
@@ -58,7 +65,7 @@ export interface WindowKernels {
     window: Window,
   ): Tensor2D;
   /** dLoss/dx from dLoss/d(convolution + bias). */
-  convolveBack(dz: Tensor2D, kernel: Tensor2D, window: Window): Tensor2D;
+  convolveBack(dz: Tensor2D, kernel: Tensor2D, window: Window, through: Through | null): Tensor2D;
   /** sum + dLoss/dKernel: [window * channels, units]. Consumes `sum`; null stands for zeros. */
   addConvolutionGradient(sum: Tensor2D | null, x: Tensor2D, dz: Tensor2D, window: Window): Tensor2D;
   /** Each channel by itself, kernel [1, window * channels * multiplier] -> channels * multiplier channels. */
@@ -68,7 +75,7 @@ export interface WindowKernels {
   depthwiseKernelGradients(x: Tensor2D, dy: Tensor2D, window: Window): Tensor2D;
   maxPool(x: Tensor2D, window: Window): Tensor2D;
   /** Gradients go to the first of several highest numbers. */
-  maxPoolGradient(dy: Tensor2D, x: Tensor2D, y: Tensor2D, window: Window): Tensor2D;
+  maxPoolGradient(dy: Tensor2D, x: Tensor2D, y: Tensor2D, window: Window, through: Through | null): Tensor2D;
   /** Of what lies inside the image. */
   averagePool(x: Tensor2D, window: Window): Tensor2D;
   averagePoolGradient(dy: Tensor2D, window: Window): Tensor2D;
@@ -78,8 +85,6 @@ export interface ShapeKernels {
   copy(x: Tensor2D): Tensor2D;
   /** The same numbers in the same order. Consumes x. */
   reshape(x: Tensor2D, rows: number, columns: number): Tensor2D;
-  /** One below the other; all have as many columns. */
-  joinRows(xs: readonly Tensor2D[]): Tensor2D;
   /** Columns [start, start + count) of each `width` adjacent ones. */
   takeColumns(x: Tensor2D, cut: ColumnCut): Tensor2D;
   /** The backward of `takeColumns`: zeros around. */

@@ -48,25 +48,34 @@ export const programs = {
     return packed(['D', ...names(tiles)], [rows, end], branches.join(' else '));
   },
 
-  kernelGradient(shape: Shape, rows: number, hasSum: boolean): Program {
-    const body = `int from = own.x + start;
-        for (int i = 0; i < ${halfOf(rows)}; i++) {
-          vec4 a = texelX(i, from);
-          vec4 b = texelD(i, own.y);
+  /** `rows`: of each pair of factors. */
+  kernelGradient(shape: Shape, rows: readonly number[], hasSum: boolean): Program {
+    const sums = rows.map(
+      (count, i) => `for (int i = 0; i < ${halfOf(count)}; i++) {
+          vec4 a = texelX${i}(i, from);
+          vec4 b = texelD${i}(i, own.y);
           result += a.xxyy * b.xyxy;
           result += a.zzww * b.zwzw;
-        }
+        }`,
+    );
+    const body = `int from = own.x + start;
+        ${sums.join('\n        ')}
         ${hasSum ? 'result += texelS(own.x, own.y);' : ''}`;
-    return packed(['X', 'D', ...(hasSum ? ['S'] : [])], shape, body, [{ name: 'start', type: 'int' }]);
+    const names = rows.flatMap((_, i) => [`X${i}`, `D${i}`]);
+    return packed([...names, ...(hasSum ? ['S'] : [])], shape, body, [{ name: 'start', type: 'int' }]);
   },
 
-  columnSums([rows, columns]: Shape, hasSum: boolean): Program {
-    const body = `for (int i = 0; i < ${halfOf(rows)}; i++) {
-          vec4 a = texelX(i, own.y);
+  /** `rows`: of each matrix. */
+  columnSums(columns: number, rows: readonly number[], hasSum: boolean): Program {
+    const sums = rows.map(
+      (count, i) => `for (int i = 0; i < ${halfOf(count)}; i++) {
+          vec4 a = texelX${i}(i, own.y);
           result.xy += a.xy + a.zw;
-        }
+        }`,
+    );
+    const body = `${sums.join('\n        ')}
         ${hasSum ? 'result += texelS(0, own.y);' : ''}`;
-    return packed(['X', ...(hasSum ? ['S'] : [])], [1, columns], body);
+    return packed([...rows.map((_, i) => `X${i}`), ...(hasSum ? ['S'] : [])], [1, columns], body);
   },
 
   softmaxRows([rows, classes]: Shape): Program {

@@ -3,7 +3,7 @@ import { normalization, softmax } from './normalization.ts';
 import type { OpContext, RunningOp } from './op.ts';
 import * as unitwise from './unitwise.ts';
 
-export type { Pass, RunningOp, WeightWork } from './op.ts';
+export type { LearnedFrom, Pass, RunningOp, WeightWork } from './op.ts';
 
 /** An op ready to run. `finish`: what follows a product within its layer. Throws for a kind that this version does not know. */
 export function openOp(context: OpContext, finish: Finish): RunningOp {

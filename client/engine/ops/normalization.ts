@@ -2,7 +2,7 @@ import type { Tensor2D } from '@tensorflow/tfjs-core';
 import type { Op } from '../../model/graph.ts';
 import type { ElementwiseProgram, Summand } from '../kernels/elementwise.ts';
 import type { Parameter } from '../parameter.ts';
-import { sumsOf, type OpContext, type RunningOp } from './op.ts';
+import { sumsOf, type LearnedFrom, type OpContext, type RunningOp } from './op.ts';
 
 /** Statistics are one per column (batch normalization) or one per row (layer normalization, softmax). */
 type Along = 'columns' | 'rows';
@@ -155,14 +155,16 @@ export function normalization(context: OpContext, op: Normalizing): RunningOp {
       const deviation = kernels.elementwise(inverse, kernels.copy(variance), [], [op.epsilon]);
       const xhat = standardised(x!, mean, deviation);
       // Statistics learn with the weights: a forward may still be refused after this op has run.
-      const add = () => {
+      const add = (works: readonly LearnedFrom[]) => {
         if (!movingMean || !movingVariance) return;
-        follow(movingMean, mean);
-        follow(movingVariance, variance);
+        for (const { tensors } of works) {
+          follow(movingMean, tensors[0]);
+          follow(movingVariance, tensors[1]);
+        }
       };
-      learn({ tensors: [mean, variance], readsInput: false, isOverRows: false, add });
+      learn({ tensors: [mean, variance], readsInput: false, add });
       if (gamma) learn(sumsOf(kernels, gamma, kernels.columnSums(product, [gradient, xhat], [])));
-      if (beta) learn(sumsOf(kernels, beta, kernels.addColumnSums(null, gradient)));
+      if (beta) learn(sumsOf(kernels, beta, kernels.addColumnSums(null, [gradient])));
       let result: Tensor2D | null = null;
       if (wantsInput) {
         const g = gamma ? kernels.elementwise(times, gradient, gamma.tilesOf(version), []) : gradient;

@@ -1,7 +1,8 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 import type { BlockOp, Register } from '../../ports/compute.ts';
-import type { Kernels } from '../kernels/index.ts';
+import type { Kernels, Through } from '../kernels/index.ts';
 import type { Parameter } from '../parameter.ts';
+import { DERIVATIVES, type Curve } from './activations.ts';
 
 /** What an op is made of. */
 export interface OpContext {
@@ -14,6 +15,8 @@ export interface OpContext {
   parameters: readonly Parameter[];
   /** The order of a space's units: position -> unit; null: the model's own. */
   orderOf(space: number): readonly number[] | null;
+  /** What made the input, where the input's gradient is taken on through its derivative. */
+  through: Curve | null;
 }
 
 /** One pass of a micro-batch. */
@@ -33,9 +36,15 @@ export interface WeightWork {
   tensors: readonly Tensor2D[];
   /** The op's input is needed for it, too. */
   readsInput: boolean;
-  /** A sum over rows that is worth forming over those of several micro-batches at once. */
-  isOverRows: boolean;
-  add: (tensors: readonly Tensor2D[], input: Tensor2D | null) => void;
+  /** Adds this work, or several micro-batches' of the same op at once. */
+  add: (works: readonly LearnedFrom[]) => void;
+}
+
+/** What one micro-batch has for the gradients of an op's parameters. */
+export interface LearnedFrom {
+  tensors: readonly Tensor2D[];
+  /** Null where `readsInput` is false. */
+  input: Tensor2D | null;
 }
 
 /** What is left of a forward for its backward. */
@@ -66,7 +75,12 @@ export interface RunningOp {
 
 /** What a parameter of one row learns from sums that are formed already. */
 export function sumsOf(kernels: Kernels, parameter: Parameter, sums: Tensor2D): WeightWork {
-  const add = ([rows]: readonly Tensor2D[]) =>
-    (parameter.sums[0] = kernels.addColumnSums(parameter.sums[0], rows));
-  return { tensors: [sums], readsInput: false, isOverRows: true, add };
+  const add = (works: readonly LearnedFrom[]) => {
+    const rows = works.map(({ tensors: [row] }) => row);
+    parameter.sums[0] = kernels.addColumnSums(parameter.sums[0], rows);
+  };
+  return { tensors: [sums], readsInput: false, add };
 }
+
+export const throughOf = (curve: Curve | null, input: Tensor2D | null): Through | null =>
+  curve && input && { derivative: DERIVATIVES[curve], output: input };

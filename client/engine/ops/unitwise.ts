@@ -6,7 +6,7 @@ import type { ColumnCut, DropoutMask } from '../kernels/kernels.ts';
 import { windowOf, type Window } from '../kernels/window.ts';
 import { matrixOf } from '../matrix.ts';
 import { CURVES, DERIVATIVES, leakyRelu, leakyReluDerivative } from './activations.ts';
-import { sumsOf, type OpContext, type Pass, type RunningOp } from './op.ts';
+import { sumsOf, throughOf, type LearnedFrom, type OpContext, type Pass, type RunningOp } from './op.ts';
 
 type OpOf<Kind extends Op['kind']> = Extract<Op, { kind: Kind }>;
 
@@ -39,7 +39,7 @@ export function bias({ kernels, parameters: [parameter] }: OpContext): RunningOp
     }),
     backward({ learn }, gradient) {
       // The gradient itself goes on.
-      learn(sumsOf(kernels, parameter, kernels.addColumnSums(null, gradient)));
+      learn(sumsOf(kernels, parameter, kernels.addColumnSums(null, [gradient])));
       return [gradient];
     },
   };
@@ -97,14 +97,17 @@ export function dropout(context: OpContext, { rate }: OpOf<'dropout'>): RunningO
   };
 }
 
-export function pooling({ kernels, input }: OpContext, op: Extract<Op, { poolSize: unknown }>): RunningOp {
+export function pooling(
+  { kernels, input, through }: OpContext,
+  op: Extract<Op, { poolSize: unknown }>,
+): RunningOp {
   const window = windowOf(input.shape.shape, op.poolSize, op.strides, op.padding);
   if (op.kind === 'averagePooling2d') return averaging(kernels, window);
   return {
     keeps: { input: true, output: true },
     forward: ([x]) => ({ output: kernels.maxPool(x, window) }),
     backward({ inputs: [x], output }, gradient) {
-      const result = kernels.maxPoolGradient(gradient, x!, output!, window);
+      const result = kernels.maxPoolGradient(gradient, x!, output!, window, throughOf(through, x));
       gradient.dispose();
       return [result];
     },
@@ -137,12 +140,14 @@ export function depthwise(
     keeps: { input: true, output: false },
     forward: ([x], { version }) => ({ output: kernels.depthwise(x, kernel.tilesOf(version)[0], window) }),
     backward({ learn }, gradient, wantsInput, { version }) {
-      const add = ([dy]: readonly Tensor2D[], x: Tensor2D | null) => {
-        const each = kernels.depthwiseKernelGradients(x!, dy, window);
-        kernel.sums[0] = kernels.addColumnSums(kernel.sums[0], each);
-        each.dispose();
+      const add = (works: readonly LearnedFrom[]) => {
+        for (const { tensors, input: x } of works) {
+          const each = kernels.depthwiseKernelGradients(x!, tensors[0], window);
+          kernel.sums[0] = kernels.addColumnSums(kernel.sums[0], [each]);
+          each.dispose();
+        }
       };
-      learn({ tensors: [gradient], readsInput: true, isOverRows: true, add });
+      learn({ tensors: [gradient], readsInput: true, add });
       const [weights] = kernel.tilesOf(version);
       return [wantsInput ? kernels.depthwiseInputGradient(gradient, weights, window, op.multiplier) : null];
     },

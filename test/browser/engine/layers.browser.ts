@@ -32,6 +32,17 @@ const IMAGES: Record<string, LayerSpec[]> = {
   softmax: [{ kind: 'softmax', name: 's' }],
   'leaky ReLU': [{ kind: 'leakyRelu', name: 'l', alpha: 0.2 }],
   dropout: [{ kind: 'dropout', name: 'd', rate: 0.4 }],
+  'convolution of a ReLU': [conv('c', 5, 3, { activation: 'relu' }), conv('e', 4, 3)],
+  'max pooling of a ReLU': [
+    conv('c', 5, 3, { activation: 'relu' }),
+    { kind: 'maxPooling2d', name: 'p', ...window, poolSize: [3, 2], strides: [2, 2] },
+  ],
+  'dense layers with ReLU': [
+    { kind: 'flatten', name: 'f' },
+    dense('c', 7, { activation: 'relu' }),
+    dense('e', 5, { activation: 'relu' }),
+    dense('g', 3),
+  ],
   'a residual connection': [
     conv('a', 3, 3, { activation: 'tanh' }),
     conv('b', 3, 3),
@@ -54,7 +65,9 @@ const EVEN_IMAGES: Record<string, LayerSpec[]> = {
   'convolution of pairs of pixels by an even window': [
     { ...conv('c', 6, 3, { activation: 'tanh' }), kernelSize: [2, 4] } as LayerSpec,
   ],
+  'convolution of pairs of pixels of a ReLU': [conv('c', 5, 3, { activation: 'relu' }), conv('e', 4, 3)],
   'max pooling of quarters': [quartering],
+  'max pooling of quarters of a ReLU': [conv('c', 5, 3, { activation: 'relu' }), quartering],
   'max pooling of quarters of equals': [{ kind: 'activation', name: 'r', activation: 'relu' }, quartering],
 };
 
@@ -169,10 +182,11 @@ describe('layers on WebGL', () => {
   }
 
   for (const rows of [4, 5]) {
-    it(`weight gradients of three micro-batches of ${rows} samples at once: the CPU's updates`, async () => {
+    it(`weight gradients of six micro-batches of ${rows} samples at once: the CPU's updates`, async () => {
       const model = modelWith([conv('c', 2, 3, { activation: 'relu' })], EVEN);
       const block = blockOf(model, optimizer('sgd', 0.1), { rows });
-      const micros = [0, 1, 2];
+      // More than one program sums at once.
+      const micros = [0, 1, 2, 3, 4, 5];
       const results: Float32Array[][] = [];
       const cpu = newCompute();
       for (const device of [compute, cpu]) {

@@ -1,6 +1,6 @@
 import type { Activation } from '../../../../shared/model.ts';
 import type { DenseKernels } from '../kernels.ts';
-import { make, valuesOf } from './arrays.ts';
+import { derived, make, valuesOf } from './arrays.ts';
 import { product } from './product.ts';
 
 export const cpuDense: DenseKernels = {
@@ -16,34 +16,36 @@ export const cpuDense: DenseKernels = {
     return make(result, rows, units);
   },
 
-  denseInputGradient(dz, [tile]) {
+  denseInputGradient(dz, [tile], through) {
     const [rows, units] = dz.shape;
     const inputs = tile.shape[0];
     const a = { data: valuesOf(dz), down: units, along: 1 };
     const b = { data: valuesOf(tile), down: 1, along: units };
-    return make(product(a, b, null, [rows, inputs, units]), rows, inputs);
+    return make(derived(product(a, b, null, [rows, inputs, units]), through), rows, inputs);
   },
 
-  addKernelGradient(sum, x, dz, from, tileRows) {
-    const [rows, inputs] = x.shape;
-    const units = dz.shape[1];
+  addKernelGradient(sum, factors, from, tileRows) {
+    const units = factors[0].dz.shape[1];
     const total = sum ?? make(new Float32Array(tileRows * units), tileRows, units);
     const totals = valuesOf(total);
-    const a = { data: valuesOf(x).subarray(from), down: 1, along: inputs };
-    const b = { data: valuesOf(dz), down: units, along: 1 };
-    product(a, b, { data: totals, down: units, along: 1 }, [tileRows, units, rows], totals);
+    for (const { x, dz } of factors) {
+      const [rows, inputs] = x.shape;
+      const a = { data: valuesOf(x).subarray(from), down: 1, along: inputs };
+      const b = { data: valuesOf(dz), down: units, along: 1 };
+      product(a, b, { data: totals, down: units, along: 1 }, [tileRows, units, rows], totals);
+    }
     return total;
   },
 
-  addColumnSums(sum, x) {
-    const [rows, columns] = x.shape;
+  addColumnSums(sum, xs) {
+    const columns = xs[0].shape[1];
     const total = sum ?? make(new Float32Array(columns), 1, columns);
-    const xs = valuesOf(x);
     const totals = valuesOf(total);
     const sums = Float64Array.from(totals);
-    for (let row = 0; row < rows; row++) {
-      const at = row * columns;
-      for (let column = 0; column < columns; column++) sums[column] += xs[at + column];
+    for (const x of xs) {
+      const values = valuesOf(x);
+      for (let at = 0; at < values.length; at += columns)
+        for (let column = 0; column < columns; column++) sums[column] += values[at + column];
     }
     totals.set(sums);
     return total;

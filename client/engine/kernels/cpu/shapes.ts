@@ -10,17 +10,6 @@ export const cpuShapes: ShapeKernels = {
     return make(values, rows, columns);
   },
 
-  joinRows(xs) {
-    const [rows, columns] = [xs.reduce((sum, x) => sum + x.shape[0], 0), xs[0].shape[1]];
-    const result = new Float32Array(rows * columns);
-    let at = 0;
-    for (const x of xs) {
-      result.set(valuesOf(x), at);
-      at += x.size;
-    }
-    return make(result, rows, columns);
-  },
-
   takeColumns(x, { width, start, count }) {
     const values = valuesOf(x);
     const runs = values.length / width;

@@ -2,7 +2,7 @@ import type { Tensor2D } from '@tensorflow/tfjs-core';
 import { byPatches, type PatchKernels } from '../by-patches.ts';
 import type { WindowKernels } from '../kernels.ts';
 import type { Window } from '../window.ts';
-import { make, valuesOf } from './arrays.ts';
+import { derived, make, valuesOf } from './arrays.ts';
 import { cpuDense } from './dense.ts';
 
 /**
@@ -62,7 +62,7 @@ const cpuPatches: PatchKernels = {
     return make(result, rows * placesOf(window), width);
   },
 
-  fromPatches(dp, window) {
+  fromPatches(dp, window, through) {
     const width = dp.shape[1];
     const channels = width / tapsOf(window);
     const rows = samplesAfter(dp, window);
@@ -73,7 +73,7 @@ const cpuPatches: PatchKernels = {
       const to = pixel * channels;
       for (let c = 0; c < channels; c++) sums[to + c] += patches[from + c];
     });
-    return make(Float32Array.from(sums), rows * pixelsOf(window), channels);
+    return make(derived(Float32Array.from(sums), through), rows * pixelsOf(window), channels);
   },
 };
 
@@ -147,7 +147,7 @@ export const cpuWindows: WindowKernels = {
     return make(result, rows * placesOf(window), channels);
   },
 
-  maxPoolGradient(dy, x, y, window) {
+  maxPoolGradient(dy, x, y, window, through) {
     const channels = x.shape[1];
     const rows = samplesBefore(x, window);
     const xs = valuesOf(x);
@@ -164,7 +164,7 @@ export const cpuWindows: WindowKernels = {
         sums[from + c] += gradients[at + c];
       }
     });
-    return make(Float32Array.from(sums), x.shape[0], channels);
+    return make(derived(Float32Array.from(sums), through), x.shape[0], channels);
   },
 
   averagePool(x, window) {

@@ -1,8 +1,9 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 import type { Activation } from '../../../../shared/model.ts';
+import type { Through } from '../kernels.ts';
 import type { Window } from '../window.ts';
 import { ACTIVATIONS } from './activations.ts';
-import { clearPadding, halfOf, packed, run, type Shape } from './program.ts';
+import { clearPadding, halfOf, packed, run, runBack, type Shape } from './program.ts';
 
 /**
  * Convolutions of stride 1 on images of even width, without writing out what windows see. A texel holds two neighbouring pixels by two
@@ -87,7 +88,12 @@ const kernelRows = (channels: number): string =>
       }`;
 
 /** dLoss/dx [pixels, channels] from dLoss/dOutput before bias and activation: dz [places, units]. */
-export function convolveBack(dz: Tensor2D, kernel: Tensor2D, window: Window): Tensor2D {
+export function convolveBack(
+  dz: Tensor2D,
+  kernel: Tensor2D,
+  window: Window,
+  through: Through | null,
+): Tensor2D {
   const { height, width, outHeight, outWidth, size, padding } = window;
   const [, units] = dz.shape;
   const channels = kernel.shape[0] / (size[0] * size[1]);
@@ -115,7 +121,7 @@ export function convolveBack(dz: Tensor2D, kernel: Tensor2D, window: Window): Te
         }
         ${clearPadding(shape)}`;
   const program = packed(['D', 'K'], shape, body, [], kernelRows(channels), { D: outWidth / 2 });
-  return run(program, [dz, kernel]);
+  return runBack(program, [dz, kernel], through);
 }
 
 /** The pair of pixels that a texel of images is: its sample `item`, its row `y`, and which pair `x` of the row it is. */

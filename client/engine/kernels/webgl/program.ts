@@ -1,4 +1,5 @@
 import { engine, type Tensor2D } from '@tensorflow/tfjs-core';
+import type { Through } from '../kernels.ts';
 import { webglBackend, type WebglProgram } from '../webgl-backend.ts';
 import { ownPlace, placed, placingOf, reader, type Placing, type Shape } from './texture.ts';
 
@@ -72,6 +73,20 @@ export function perEntry(
         ${entry}
       }`;
   return packed(names, shape, body, uniforms, all);
+}
+
+/** Runs a program that gives dLoss/dInput; the same program takes the gradient through what made the input. */
+export function runBack(program: Program, inputs: readonly Tensor2D[], through: Through | null): Tensor2D {
+  if (!through) return run(program, inputs);
+  const { derivative, output } = through;
+  const [d, y] = derivative.inputs;
+  const body = `${program.body}
+        {
+          vec4 ${d} = result;
+          vec4 ${y} = texelT(own.x, own.y);
+          result = ${derivative.glsl};
+        }`;
+  return run({ ...program, names: [...program.names, 'T'], body }, [...inputs, output]);
 }
 
 /** Runs one of our programs; the output is a new tensor known to the engine. */

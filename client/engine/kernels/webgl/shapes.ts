@@ -1,9 +1,6 @@
-import { clone, concat2d, reshape } from '@tensorflow/tfjs-core';
+import { clone, reshape } from '@tensorflow/tfjs-core';
 import type { ShapeKernels } from '../kernels.ts';
-import { halfOf, packed, perEntry, run, type Shape } from './program.ts';
-
-/** Textures that one program reads at most, by what WebGL promises, with room to spare. */
-const JOINED_MOST = 8;
+import { perEntry, run, type Shape } from './program.ts';
 
 export const webglShapes: ShapeKernels = {
   // Textures never change: a second handle on one is as good as a copy.
@@ -13,22 +10,6 @@ export const webglShapes: ShapeKernels = {
     const result = reshape(x, [rows, columns]);
     x.dispose();
     return result as typeof x;
-  },
-
-  joinRows(xs) {
-    const [last] = xs.slice(-1);
-    // A texel holds two rows.
-    const isByTexel = xs.every((x) => x === last || x.shape[0] % 2 === 0);
-    if (!isByTexel || xs.length > JOINED_MOST) return concat2d([...xs], 0);
-    let end = 0;
-    const branches = xs.map(({ shape: [rows] }, i) => {
-      const start = end;
-      end += halfOf(rows);
-      return `if (own.x < ${end}) result = texelX${i}(own.x - ${start}, own.y);`;
-    });
-    const shape: Shape = [xs.reduce((sum, x) => sum + x.shape[0], 0), last.shape[1]];
-    const names = xs.map((_, i) => `X${i}`);
-    return run(packed(names, shape, branches.join('\n        else ')), xs);
   },
 
   takeColumns(x, { width, start, count }) {

@@ -4,7 +4,7 @@ import type { Window } from '../window.ts';
 import { addConvolutionGradient } from './convolution-gradient.ts';
 import { convolve, convolveBack, isDirect } from './convolution.ts';
 import { webglDense } from './dense.ts';
-import { clearPadding, packed, perEntry, run, type Program, type Shape } from './program.ts';
+import { clearPadding, packed, perEntry, run, runBack, type Program, type Shape } from './program.ts';
 
 const places = ({ outHeight, outWidth }: Window): number => outHeight * outWidth;
 const pixels = ({ height, width }: Window): number => height * width;
@@ -73,13 +73,13 @@ const webglPatches: PatchKernels = {
     return run(perEntry(['X'], shape, entry), [x]);
   },
 
-  fromPatches(dp, window) {
+  fromPatches(dp, window, through) {
     const channels = dp.shape[1] / taps(window);
     const shape: Shape = [(dp.shape[0] / places(window)) * pixels(window), channels];
     const entry = `float sum = 0.0;
         ${eachPlace(window, `sum += atD(seen, tap * ${channels} + c);`)}
         return sum;`;
-    return run(perEntry(['D'], shape, entry), [dp]);
+    return runBack(perEntry(['D'], shape, entry), [dp], through);
   },
 };
 
@@ -140,8 +140,8 @@ export const webglWindows: WindowKernels = {
     return convolutionFor(window).convolve(x, kernel, bias, activation, window);
   },
 
-  convolveBack(dz, kernel, window) {
-    return convolutionFor(window).convolveBack(dz, kernel, window);
+  convolveBack(dz, kernel, window, through) {
+    return convolutionFor(window).convolveBack(dz, kernel, window, through);
   },
 
   addConvolutionGradient(sum, x, dz, window) {
@@ -203,8 +203,8 @@ export const webglWindows: WindowKernels = {
     return run(perEntry(['X'], shape, entry), [x]);
   },
 
-  maxPoolGradient(dy, x, y, window) {
-    if (isQuartering(window)) return run(quarterGradient([x.shape[0], x.shape[1]], window), [dy, x]);
+  maxPoolGradient(dy, x, y, window, through) {
+    if (isQuartering(window)) return runBack(quarterGradient(x.shape, window), [dy, x], through);
     const { height, width, size, outWidth, strides, padding } = window;
     // An earlier number of the same window that is as high takes the gradient.
     const isTaken = `
@@ -226,7 +226,7 @@ export const webglWindows: WindowKernels = {
         float mine = atX(r, c);
         ${eachPlace(window, visit)}
         return sum;`;
-    return run(perEntry(['D', 'X', 'Y'], [x.shape[0], x.shape[1]], entry, [], isTaken), [dy, x, y]);
+    return runBack(perEntry(['D', 'X', 'Y'], x.shape, entry, [], isTaken), [dy, x, y], through);
   },
 
   averagePool(x, window) {
