@@ -44,7 +44,7 @@ export function blockBytes(
   return bytes + kept * ofMicroBatch + passing;
 }
 
-/** Rows of so many micro-batches are joined for one product. */
+/** Room for rows of so many micro-batches: more than is needed where weight gradients of several are summed, which reads each where it lies. */
 export const joinedOf = (kept: number): number => (kept > 1 ? kept : 0);
 
 /** What an op has all the time besides its parameters: scores of units, and the places that dropout's masks are made from. */
