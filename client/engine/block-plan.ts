@@ -46,10 +46,11 @@ export const busySegments = (segments: readonly BlockSegment[]): number[] =>
     input !== null || ops.length > 0 || output !== null ? [i] : [],
   );
 
-/** True for the segment that ends in logits. */
-export function endsModel({ head, segments }: BlockSpec, segment: number): boolean {
-  const { ops, output } = segments[segment];
-  return head && output === null && ops.length > 0 && segment === segments.length - 1;
+/** The register with the logits that a segment ends in: what its last op writes, or what came in; null where it does not end the model. */
+export function logitsOf({ head, segments }: BlockSpec, segment: number): number | null {
+  const { input, ops, output } = segments[segment];
+  const endsModel = head && output === null && segment === segments.length - 1;
+  return endsModel ? (ops.at(-1)?.output ?? input) : null;
 }
 
 function fuse(ops: readonly BlockOp[], readers: readonly number[]): FusedOp[] {

@@ -1,6 +1,6 @@
 import { widthOf } from '../model/graph.ts';
 import type { BlockSpec, ForwardTask } from '../ports/compute.ts';
-import { endsModel } from './block-plan.ts';
+import { logitsOf } from './block-plan.ts';
 import { assertCount, assertFinite, assertLength } from './checks.ts';
 import { registerWidth } from './matrix.ts';
 
@@ -11,7 +11,7 @@ export function checkForward(
   where: string,
 ): void {
   assertCount(rows, 1, `The number of rows of ${where}`);
-  const { input: register, ops } = block.segments[segment];
+  const { input: register } = block.segments[segment];
   if (register !== null) {
     if (!input) throw new Error(`Forward of ${where} came without its input.`);
     assertLength(input, rows * registerWidth(block.registers[register]), `Input of ${where}`);
@@ -21,10 +21,11 @@ export function checkForward(
     }
     if (input instanceof Float32Array) assertFinite(input, `Input of ${where}`);
   }
-  if (!endsModel(block, segment)) return;
+  const logits = logitsOf(block, segment);
+  if (logits === null) return;
   if (!labels) throw new Error(`Forward of ${where} came without labels.`);
   assertLength(labels, rows, `The labels of ${where}`);
-  const classes = widthOf(block.registers[ops.at(-1)!.output].shape);
+  const classes = widthOf(block.registers[logits].shape);
   const wrong = labels.find((label) => label >= classes);
   if (wrong !== undefined) throw new Error(`Label ${wrong} of ${where} is not one of ${classes} classes.`);
 }

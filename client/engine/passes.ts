@@ -1,6 +1,6 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 import type { BackwardTask, BlockSpec, ForwardResult, ForwardTask } from '../ports/compute.ts';
-import { endsModel, type BlockPlan } from './block-plan.ts';
+import { logitsOf, type BlockPlan } from './block-plan.ts';
 import type { HeldOp } from './held-op.ts';
 import type { Flight, InFlight } from './in-flight.ts';
 import { keepingOf, type Keeping } from './keeping.ts';
@@ -95,11 +95,11 @@ export class Passes {
 
   /** What leaves a segment: the numbers of its output register, or at the head the loss. */
   private leave(flight: Flight, draft: Flight, { segment, labels }: ForwardTask): ForwardResult {
-    const { spec, ops, head, kernels } = this.context;
+    const { spec, head, kernels } = this.context;
     const { output } = spec.segments[segment];
     if (output !== null) return { output: kernels.download(registerOf(flight, draft, output)) };
-    if (!head || !labels || !endsModel(spec, segment)) return {};
-    const register = ops[segment][ops[segment].length - 1].output;
+    const register = logitsOf(spec, segment);
+    if (!head || !labels || register === null) return {};
     const logits = registerOf(flight, draft, register);
     if (!flight.pass.training) return { metrics: head.evaluate(logits, labels) };
     this.addGradient(draft, register, head.train(logits, labels, flight.pass.step));

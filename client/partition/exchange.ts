@@ -56,6 +56,12 @@ function passages(partition: Partition, index: number): Passage[] {
   return found;
 }
 
+/** The passages over which gradients come back: where each lane makes the loss by itself, those within a lane. */
+export function passagesBack(partition: Partition, index: number): readonly Passage[] {
+  const all = passagesOf(partition, index);
+  return partition.boundaries[index].isOneWay ? all.filter(({ from, to }) => from === to) : all;
+}
+
 /** Numbers per sample of a part. */
 export const passageWidth = ({ outer, inner }: TensorShape, [start, end]: UnitRange): number =>
   outer * (end - start) * inner;

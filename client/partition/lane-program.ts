@@ -1,8 +1,9 @@
 import type { UnitRange } from '../../shared/model.ts';
-import { tensorOf } from '../model/graph.ts';
+import type { Split } from '../../shared/schema/plan.ts';
+import { tensorOf, type Node } from '../model/graph.ts';
 import type { BlockOp, BlockSegment, Register } from '../ports/compute.ts';
 import { spreadKey } from './layout.ts';
-import { heldBy, type Partition, type Spread, type Work } from './partition.ts';
+import { adderOf, heldBy, type Partition, type Spread, type Work } from './partition.ts';
 
 /** What one lane computes: its registers and its part of every segment of its stage, in order. */
 export interface LaneProgram {
@@ -98,6 +99,10 @@ class ProgramBuilder {
 
   /** The work as this lane does it, after narrowing the copies that it takes slices of. */
   #ops({ node, inputs, output }: Work): BlockOp[] {
+    if (this.#splitOf(node) === 'summand' && this.lane !== adderOf(this.partition, this.stage, node)) {
+      this.#passOn(inputs[0], output);
+      return [];
+    }
     const target = this.#register(output);
     if (target === null) return [];
     const narrowing: BlockOp[] = [];
@@ -128,6 +133,17 @@ class ProgramBuilder {
     return [...narrowing, { node: index, layer, op, inputs: sources, output: target, parameters, measures }];
   }
 
+  #splitOf({ index }: Node): Split {
+    const { nodes, splits } = this.partition.stages[this.stage];
+    return splits[index - nodes[0]];
+  }
+
+  /** A summand goes on as it is. */
+  #passOn(from: Spread, to: Spread): void {
+    const number = this.#numbers.get(spreadKey(from.tensor, from.layout));
+    if (number !== undefined) this.#numbers.set(spreadKey(to.tensor, to.layout), number);
+  }
+
   /** True where other units are computed from a node's output, here or beyond a boundary: not only a way station of its own. */
   #endsChain(index: number): boolean {
     const { graph, segments } = this.partition;
@@ -151,8 +167,25 @@ class ProgramBuilder {
         })
         .toReversed();
       const entry = entries[i];
-      if (entry !== null && !live.has(entry)) entries[i] = null;
+      const isLoss = i === drafts.length - 1 && this.#endsInCopy(entry) && this.#needsLoss(exits[i - 1]);
+      if (entry !== null && !live.has(entry) && !isLoss) entries[i] = null;
     }
+  }
+
+  /** A lane that adds nothing to the scores makes no loss, but for the owner, which tells of it. */
+  #needsLoss(summand: number | null | undefined): boolean {
+    return typeof summand === 'number' || this.lane === this.partition.stages[this.stage].owner;
+  }
+
+  /** True where a register is all that the loss is made of, as it comes in. */
+  #endsInCopy(register: number | null): boolean {
+    const { graph, segments } = this.partition;
+    return (
+      register !== null &&
+      segments.at(-1)!.works.length === 0 &&
+      this.stage === segments.at(-1)!.stage &&
+      register === this.#numbers.get(spreadKey(graph.nodes.length - 1, 'copies'))
+    );
   }
 
   #operations({ node, op, inputs, output }: BlockOp): number {

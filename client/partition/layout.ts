@@ -19,6 +19,7 @@ export const LAYOUTS: Readonly<Record<Split, { reads: Layout; writes: Layout }>>
   slices: { reads: 'slices', writes: 'slices' },
   copies: { reads: 'copies', writes: 'copies' },
   owner: { reads: 'owner', writes: 'owner' },
+  summand: { reads: 'partial', writes: 'partial' },
 };
 
 /** True where `from` becomes `to` within each lane: a copy holds every slice of itself. */

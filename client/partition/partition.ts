@@ -1,4 +1,4 @@
-import type { Stage } from '../../shared/schema/plan.ts';
+import type { Split, Stage } from '../../shared/schema/plan.ts';
 import type { UnitRange } from '../../shared/model.ts';
 import { tensorOf, type ModelGraph, type Node, type TensorShape } from '../model/graph.ts';
 import { boundaryKind, isLocal, LAYOUTS, spreadKey, type Layout } from './layout.ts';
@@ -37,6 +37,8 @@ export interface Boundary {
   to: Spread;
   /** True where it lies inside a stage. */
   isInner: boolean;
+  /** True where each lane beyond makes the loss of its own copy: gradients pass within each lane alone. */
+  isOneWay: boolean;
 }
 
 /** A model cut over stages and lanes: what follows from a plan's stages. */
@@ -55,8 +57,9 @@ export function partitionOf(graph: ModelGraph, stages: readonly Stage[]): Partit
   stages.forEach((stage, index) => {
     entering = cutStage(partition, index, stage, entering);
   });
-  const end = partition.segments.at(-1)!.works.at(-1);
-  if (end?.output.layout !== 'owner') throw new Error('the loss is not at one owner');
+  const { layout } = entering!;
+  if (layout === 'copies') shareLoss(partition);
+  else if (layout !== 'owner') throw new Error('the loss is neither at one owner nor on every lane');
   return partition;
 }
 
@@ -73,6 +76,17 @@ export function heldBy(
   if (layout !== 'slices') return [0, units];
   const { cuts } = slicings.find((slicing) => slicing.space === space)!;
   return cuts[lane] < cuts[lane + 1] ? [cuts[lane], cuts[lane + 1]] : null;
+}
+
+/** How a node lies in a stage; undefined where it is not there. */
+const splitOf = ({ nodes: [start], splits }: Stage, node: Node | undefined): Split | undefined =>
+  node && splits.at(node.index < start ? splits.length : node.index - start);
+
+/** The lane that adds a bias to its summand: the owner, or the first that has one. */
+export function adderOf({ graph, stages }: Partition, stage: number, { inputs: [product] }: Node): number {
+  const { owner, slicings } = stages[stage];
+  const { cuts } = slicings.find(({ space }) => space === graph.nodes[product].input.space)!;
+  return cuts[owner] < cuts[owner + 1] ? owner : cuts.findIndex((cut, lane) => cut < cuts[lane + 1]);
 }
 
 /** Walks the nodes of a stage; wherever a tensor is needed in another layout than it is in, a boundary begins a new segment. */
@@ -95,6 +109,7 @@ function cutStage(partition: Partition, index: number, stage: Stage, entering: S
       from,
       to,
       isInner,
+      isOneWay: false,
     });
     segment = open(to);
     here.add(spreadKey(to.tensor, to.layout));
@@ -128,7 +143,23 @@ function cutStage(partition: Partition, index: number, stage: Stage, entering: S
     segments.at(-1)!.works.push({ node, inputs, output });
     here.add(spreadKey(node.index, writes));
   }
-  return segments.at(-1)!.works.at(-1)!.output;
+  const { output } = segments.at(-1)!.works.at(-1)!;
+  // At the end of the model every lane completes the sums for itself.
+  return end === graph.nodes.length && output.layout === 'partial' ? obtain(output.tensor, 'copies') : output;
+}
+
+/** Every lane of the last stage makes the loss of its own copy. Throws where the gradient of that would not be all that its inputs get. */
+function shareLoss({ segments, boundaries }: Partition): void {
+  const { works } = segments.at(-1)!;
+  const boundary = boundaries.at(-1);
+  const own = new Set(boundary?.isInner && boundary.to.layout === 'copies' ? [boundary.to.tensor] : []);
+  for (const { node, inputs, output } of works) {
+    if (output.layout === 'copies' && inputs.every(({ tensor }) => own.has(tensor))) own.add(node.index);
+    else own.clear();
+  }
+  if (!boundary || own.size === 0)
+    throw new Error('the loss is on every lane, but not all that it is made of');
+  boundary.isOneWay = true;
 }
 
 function checkStages(graph: ModelGraph, stages: readonly Stage[]): void {
@@ -142,7 +173,7 @@ function checkStages(graph: ModelGraph, stages: readonly Stage[]): void {
     if (stage.splits.length !== end - start) throw new Error(`stage ${s} has not one split for each node`);
     if (stage.owner >= lanes || stage.deputy >= lanes)
       throw new Error(`stage ${s} has no lane for its owner or deputy`);
-    for (const node of graph.nodes.slice(start, end)) checkNode(stage, s, node);
+    for (const node of graph.nodes.slice(start, end)) checkNode(graph, stage, s, node);
     // What later stages read of this one is its last tensor alone.
     const leak = graph.nodes.slice(end).find((node) => node.inputs.some((input) => input < end - 1));
     if (leak)
@@ -156,17 +187,20 @@ function checkStages(graph: ModelGraph, stages: readonly Stage[]): void {
   if (new Set(holders).size !== holders.length) throw new Error('a peer holds two blocks');
 }
 
-function checkNode(stage: Stage, s: number, node: Node): void {
+function checkNode(graph: ModelGraph, stage: Stage, s: number, node: Node): void {
   const split = stage.splits[node.index - stage.nodes[0]];
   const where = `${node.layer} in stage ${s}`;
   if (stage.lanes.length === 1 && split !== 'owner')
     throw new Error(`${where} is cut, but there is one lane`);
   const fits =
     split === 'owner' ||
+    (split === 'summand' && node.op.kind === 'bias') ||
     (node.kind === 'linear'
       ? split === 'columns' || split === 'rows'
       : split === 'copies' || (node.kind === 'unitwise' && split === 'slices'));
   if (!fits) throw new Error(`${where} cannot be cut by ${split}`);
+  if (split === 'summand' && splitOf(stage, graph.nodes.at(node.inputs[0])) !== 'rows')
+    throw new Error(`${where} has no sum to be added to`);
   if (split === 'copies' && node.parameters.length > 0)
     throw new Error(`${where} has parameters, which need one owner`);
   const cut = [

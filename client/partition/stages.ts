@@ -68,12 +68,44 @@ export const settledAs = (split: Split): Settled =>
   split === 'copies' || split === 'owner' ? split : 'slices';
 
 /**
- * The last units are the classes: what comes after their last product belongs to the loss, which has one owner. A product that ends the
- * model is the owner's, too, and so is what reads a whole tensor for it alone.
+ * The last units are the classes: what comes after their last product belongs to the loss. Where that product is cut by rows and nothing
+ * but biases has parameters, every lane completes the sums and makes the loss for itself (`lossSplits`); else it has one owner, and so
+ * has what reads a whole tensor for the last product alone.
  */
 export const belongsToLoss = (graph: ModelGraph, node: Node): boolean =>
   (node.kind !== 'linear' && node.output.space === graph.nodes[graph.nodes.length - 1].output.space) ||
   (node.kind === 'across' && isForLastProduct(graph, node));
+
+const shared = new WeakMap<ModelGraph, readonly Split[] | null>();
+
+/**
+ * How the nodes after the last product lie where that is cut by rows and every lane makes the loss for itself: biases are added to a
+ * summand, so that no lane waits for its owner; the rest is computed from the completed sums by all. Null where that cannot be.
+ */
+export function lossSplits(graph: ModelGraph): readonly Split[] | null {
+  let found = shared.get(graph);
+  if (found === undefined) shared.set(graph, (found = findLossSplits(graph)));
+  return found;
+}
+
+function findLossSplits({ nodes }: ModelGraph): readonly Split[] | null {
+  const product = nodes.findLastIndex(({ kind }) => kind === 'linear');
+  const splits: Split[] = [];
+  for (const { index, inputs, op, parameters } of nodes.slice(product + 1)) {
+    const isChain = inputs.length === 1 && inputs[0] === index - 1;
+    const isSum = splits.every((split) => split === 'summand');
+    if (!isChain || (parameters.length > 0 && !(op.kind === 'bias' && isSum))) return null;
+    splits.push(parameters.length > 0 ? 'summand' : 'copies');
+  }
+  return product < 0 ? null : splits;
+}
+
+/** The same of one node; null, too, where it is not after the last product. */
+export function lossSplit(graph: ModelGraph, { index }: Node): Split | null {
+  const splits = lossSplits(graph);
+  const at = splits ? index - (graph.nodes.length - splits.length) : -1;
+  return at < 0 ? null : splits![at];
+}
 
 function isForLastProduct(graph: ModelGraph, { index }: Node): boolean {
   const last = graph.nodes[graph.nodes.length - 1];
@@ -105,6 +137,8 @@ export function splitsFor(
   entering: Settled,
 ): Split[] {
   const splits: Split[] = [];
+  const product = graph.nodes.findLastIndex(({ kind }) => kind === 'linear');
+  const isLossShared = product >= start && product < end && linear(product) === 'rows';
   /** What a tensor of this stage would be used as where nothing asks for more. */
   const settled = (tensor: number): Settled => {
     if (tensor < start) return tensor < 0 ? 'copies' : entering;
@@ -112,9 +146,12 @@ export function splitsFor(
   };
   for (const node of graph.nodes.slice(start, end)) {
     const isAtLoss = end === graph.nodes.length && belongsToLoss(graph, node);
-    splits.push(
-      node.kind === 'linear' ? linear(node.index) : splitOf(node, node.inputs.map(settled), isAtLoss),
-    );
+    const shared = isLossShared && end === graph.nodes.length ? lossSplit(graph, node) : null;
+    if (shared) splits.push(shared);
+    else
+      splits.push(
+        node.kind === 'linear' ? linear(node.index) : splitOf(node, node.inputs.map(settled), isAtLoss),
+      );
   }
   return splits;
 }

@@ -4,8 +4,9 @@ import { passagesOf, passageWidth } from './exchange.ts';
 import type { Partition } from './partition.ts';
 
 /**
- * Bytes that cross a boundary for one micro-batch of `rows` samples, in one direction (the backward of a part is as large): per part
- * rows * width numbers in the run's wire format, and its frames' headers. What a peer sends to itself crosses nothing.
+ * Bytes that cross a boundary for one micro-batch of `rows` samples, forward: per part rows * width numbers in the run's wire format, and
+ * its frames' headers. What a peer sends to itself crosses nothing. Backward as many come back, or, where each lane makes the loss by
+ * itself, none.
  */
 export function boundaryBytes(partition: Partition, index: number, rows: number, wire: WireFormat): number {
   const before = partition.stages[partition.segments[index].stage].lanes;

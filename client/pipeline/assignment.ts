@@ -5,7 +5,7 @@ import type { RunConfig } from '../../shared/schema/config.ts';
 import type { Plan, StageCaps } from '../../shared/schema/plan.ts';
 import type { Task } from '../data/tasks.ts';
 import { modelGraph, type TensorShape } from '../model/graph.ts';
-import { passagesOf, programOf } from '../partition/exchange.ts';
+import { passagesBack, passagesOf, programOf, type Passage } from '../partition/exchange.ts';
 import { partitionOf, type Partition } from '../partition/partition.ts';
 import { headOf } from '../partition/stages.ts';
 import type { BlockSpec } from '../ports/compute.ts';
@@ -29,6 +29,14 @@ export interface BoundaryView {
   ends: LaneEnd[];
 }
 
+/** The same in training, there and back. */
+export interface BoundarySide extends BoundaryView {
+  /** The lanes with which gradients are exchanged: all of them, or only this one where each makes the loss by itself. */
+  gradientEnds: LaneEnd[];
+  /** True where each lane makes the loss by itself. */
+  isOneWay: boolean;
+}
+
 /** What a block does between two boundaries. */
 export interface SegmentView {
   /** Its index in the block. */
@@ -42,9 +50,9 @@ export interface SegmentView {
   /** True where somebody waits for the gradient of its input, or nobody for anything, and there are weights whose gradients can wait meanwhile. */
   defers: boolean;
   /** Towards the inputs; null where nothing comes in from there. */
-  before: BoundaryView | null;
+  before: BoundarySide | null;
   /** Towards the loss; null where nothing leaves. */
-  after: BoundaryView | null;
+  after: BoundarySide | null;
 }
 
 /** What the plan asks of one peer; everything is derived from the plan, nothing is kept beside it. */
@@ -55,6 +63,8 @@ export interface Assignment {
   block: BlockSpec;
   /** The segments in which this lane has something to do, in order. */
   segments: SegmentView[];
+  /** True for the peer whose word counts when the model is tested. */
+  isHead: boolean;
   /** Micro-batches that may be under way here. */
   caps: StageCaps;
   /** Most that may be between forward and input gradient at any stage. */
@@ -74,6 +84,13 @@ export function partitionOfPlan(plan: Plan, config: RunConfig): Partition {
   return partition;
 }
 
+/** The peers that make the loss, the one that tests the model first: every lane of the last stage, or its owner alone. */
+export function headsOf(plan: Plan, config: RunConfig): PeerId[] {
+  const head = headOf(plan.stages);
+  const isShared = partitionOfPlan(plan, config).boundaries.at(-1)?.isOneWay ?? false;
+  return isShared ? [head, ...plan.stages.at(-1)!.lanes.filter((peer) => peer !== head)] : [head];
+}
+
 /** The block that `peer` holds under `plan`; null where it stands by. */
 export function assignmentOf(
   plan: Plan,
@@ -87,7 +104,6 @@ export function assignmentOf(
   const partition = partitionOfPlan(plan, config);
   const { registers, segments, indices } = programOf(partition, stage, lane);
   const held = (register: number) => registers[register].held;
-  const isHead = headOf(plan.stages) === peer;
   const caps = capsOfPlan(plan, partition, config);
   const isMerging = isAlone(partition) && caps[0].kept > caps[0].inFlight;
   const views = segments.map(({ input, ops, output }, i): SegmentView | null => {
@@ -97,7 +113,7 @@ export function assignmentOf(
     return {
       index: i,
       takesSamples,
-      endsModel: isHead && index === partition.segments.length - 1,
+      endsModel: index === partition.segments.length - 1,
       isSum: input !== null && index > 0 && partition.boundaries[index - 1].kind === 'reduce',
       defers:
         isMerging || (!takesSamples && input !== null && ops.some(({ parameters }) => parameters.length > 0)),
@@ -105,10 +121,12 @@ export function assignmentOf(
       after: output === null ? null : viewAfter(partition, index, lane, held(output)),
     };
   });
+  const busy = views.filter((view) => view !== null);
   return {
     stage,
     stages: plan.stages.length,
     lane,
+    isHead: headOf(plan.stages) === peer,
     block: {
       seed: config.seed,
       registers,
@@ -116,10 +134,10 @@ export function assignmentOf(
       orders: plan.orders,
       optimizer: config.optimizer,
       input: stage === 0 ? { kind: 'samples', normalisation: task.normalisation } : { kind: 'activations' },
-      head: isHead,
+      head: busy.some(({ endsModel }) => endsModel),
       rows: config.batch / config.microBatches,
     },
-    segments: views.filter((view) => view !== null),
+    segments: busy,
     caps: caps[stage],
     inFlightMost: Math.max(...caps.map(({ inFlight }) => inFlight)),
   };
@@ -129,20 +147,33 @@ export function assignmentOf(
 export const capsOfPlan = ({ caps, stages }: Plan, partition: Partition, config: RunConfig): StageCaps[] =>
   caps ?? stages.map((_, stage) => capsOf(partition, stage, config));
 
-function viewBefore(partition: Partition, index: number, lane: number, held: UnitRange): BoundaryView {
+function viewBefore(partition: Partition, index: number, lane: number, held: UnitRange): BoundarySide {
   const { lanes } = partition.stages[partition.segments[index].stage];
-  const ends = passagesOf(partition, index)
-    .filter(({ to }) => to === lane)
-    .map(({ from, range }) => ({ peer: lanes[from], lane: from, range }));
-  return { index, shape: partition.boundaries[index].tensor, held, ends };
+  const endsOf = (passages: readonly Passage[]) =>
+    passages
+      .filter(({ to }) => to === lane)
+      .map(({ from, range }): LaneEnd => ({ peer: lanes[from], lane: from, range }));
+  return viewOf(partition, index, held, endsOf);
 }
 
-function viewAfter(partition: Partition, index: number, lane: number, held: UnitRange): BoundaryView {
+function viewAfter(partition: Partition, index: number, lane: number, held: UnitRange): BoundarySide {
   const { lanes } = partition.stages[partition.segments[index + 1].stage];
-  const ends = passagesOf(partition, index)
-    .filter(({ from }) => from === lane)
-    .map(({ to, range }) => ({ peer: lanes[to], lane: to, range }));
-  return { index, shape: partition.boundaries[index].tensor, held, ends };
+  const endsOf = (passages: readonly Passage[]) =>
+    passages
+      .filter(({ from }) => from === lane)
+      .map(({ to, range }): LaneEnd => ({ peer: lanes[to], lane: to, range }));
+  return viewOf(partition, index, held, endsOf);
+}
+
+function viewOf(
+  partition: Partition,
+  index: number,
+  held: UnitRange,
+  endsOf: (passages: readonly Passage[]) => LaneEnd[],
+): BoundarySide {
+  const { tensor: shape, isOneWay } = partition.boundaries[index];
+  const ends = endsOf(passagesOf(partition, index));
+  return { index, shape, held, ends, gradientEnds: endsOf(passagesBack(partition, index)), isOneWay };
 }
 
 /**

@@ -36,7 +36,7 @@ export interface RunnerContext {
   tell(to: PeerId, notice: PartsNotice): void;
   /** Asks a neighbour to send frames of a part again. */
   ask(to: PeerId, request: Request): void;
-  /** The head finished a step. */
+  /** A step is finished here, where the loss is made. */
   onStep(step: number, metrics: Metrics): void;
   /** This block finished the last step. */
   onDone(stepsDone: number): void;
@@ -123,7 +123,8 @@ export class BlockRunner {
     this.#begun = true;
     if (assignment.segments.some(({ takesSamples }) => takesSamples))
       this.#feeds.samples = feed((step, micro) => loader.trainSamples(step, micro));
-    if (assignment.block.head) this.#feeds.labels = feed((step, micro) => loader.trainLabels(step, micro));
+    if (assignment.segments.some(({ endsModel }) => endsModel))
+      this.#feeds.labels = feed((step, micro) => loader.trainLabels(step, micro));
     if (this.#step >= plan.endStep) this.context.onDone(this.#step);
     else this.#wake();
   }

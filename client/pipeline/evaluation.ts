@@ -162,7 +162,7 @@ export class Evaluation {
           if (lost.length > 0 && !this.#stopped) this.context.onLinkLost();
         });
     }
-    if (result.metrics) this.#count(micro, result.metrics);
+    if (result.metrics && assignment.isHead) this.#count(micro, result.metrics);
     if (micro === loader.testMicros - 1 && segment === assignment.segments.length - 1)
       this.context.onResult(this.#sum);
   }

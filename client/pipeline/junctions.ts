@@ -58,7 +58,7 @@ export class Junctions {
     const { plan, config, assignment, clock, transport, traffic, patience } = context;
     this.#inboxes = assignment.segments.map(({ before, after }) => ({
       forward: before && this.#inbox('forward', before),
-      backward: after && this.#inbox('backward', after),
+      backward: after && this.#inbox('backward', { ...after, ends: after.gradientEnds }),
     }));
     this.#notices = patience && new Notices(clock, (to, notice) => context.tell(to, notice));
     this.#outbox = new Outbox(
@@ -99,7 +99,8 @@ export class Junctions {
   resend(from: PeerId, request: Request): string | null {
     const side = request.kind === 'forward' ? 'after' : 'before';
     const view = this.context.assignment.segments.find((one) => one[side]?.index === request.boundary);
-    if (!view?.[side]?.ends.some(({ peer }) => peer === from)) return 'part-wrong-boundary';
+    const ends = request.kind === 'forward' ? 'ends' : 'gradientEnds';
+    if (!view?.[side]?.[ends].some(({ peer }) => peer === from)) return 'part-wrong-boundary';
     this.#outbox.resend(from, request);
     return null;
   }
@@ -121,10 +122,17 @@ export class Junctions {
 
   /** True where whoever takes the output of a segment is done with a micro-batch already. */
   isPassed(segment: number, { step, micro }: Item): boolean {
-    const { patience, transport } = this.context;
-    return (
-      patience !== null && (this.#inboxes[segment].backward?.isPassed(step, micro, transport.self) ?? false)
-    );
+    const { patience, transport, assignment } = this.context;
+    if (patience === null) return false;
+    // Where no gradients tell, the others' next parts do: none is so many ahead of one that it has not ended.
+    if (assignment.segments[segment].after?.isOneWay)
+      return this.#inboxes[segment + 1].forward!.isPassed(
+        step,
+        micro,
+        transport.self,
+        assignment.caps.inFlight,
+      );
+    return this.#inboxes[segment].backward?.isPassed(step, micro, transport.self) ?? false;
   }
 
   /** What is due; null where the pass takes nothing from a boundary. */
@@ -213,7 +221,7 @@ export class Junctions {
 
   #exitOf(kind: Kind, segment: number): BoundaryView | null {
     const { before, after } = this.context.assignment.segments[segment];
-    return kind === 'forward' ? after : before;
+    return kind === 'forward' ? after : before && { ...before, ends: before.gradientEnds };
   }
 
   #stream(kind: Kind, { index }: BoundaryView) {

@@ -32,8 +32,8 @@ export function wholeOnly(
         if (STATISTICAL.has(op.kind)) found.add(source);
       }
     }
-    const scores = ops.at(-1)?.output;
-    if (endsModel && scores !== undefined) for (const source of exposed[scores]) found.add(source);
+    const scores = ops.at(-1)?.output ?? input;
+    if (endsModel && scores !== null) for (const source of exposed[scores]) found.add(source);
   }
   return found;
 }

@@ -80,27 +80,26 @@ export function actorsOf(
       return actorOf(worker, [...own.values()], caps[stage], play, arrivals);
     });
   });
-  for (const { index, tensor } of partition.boundaries) {
+  for (const { index, tensor, isOneWay } of partition.boundaries) {
     const [before, after] = [partition.segments[index].stage, partition.segments[index + 1].stage];
     for (const { from, to, range } of passagesOf(partition, index)) {
       const [sender, receiver] = [actors[before][from], actors[after][to]];
       const [own, other] = [acts[before][from].get(index)!, acts[after][to].get(index + 1)!];
       const bytes = partBytes(problem.wire, problem.rows, passageWidth(tensor, range));
       other.before ??= arrivals.inlet(receiver);
-      own.after ??= arrivals.inlet(sender);
-      const [there, back] = [
-        wayTo(other.before, sender, problem, bytes),
-        wayTo(own.after, receiver, problem, bytes),
-      ];
-      own.forwardWays.push(there);
-      other.backwardWays.push(back);
+      own.forwardWays.push(wayTo(other.before, sender, problem, bytes));
+      const comesBack = !isOneWay || sender === receiver;
+      if (comesBack) {
+        own.after ??= arrivals.inlet(sender);
+        other.backwardWays.push(wayTo(own.after, receiver, problem, bytes));
+      }
       for (const [act, { worker }] of [
         [own, sender],
         [other, receiver],
       ] as const) {
         const ms = sender === receiver ? 0 : bytes * processorMsPerByte(problem.workers[worker]);
         act.forwardMs += ms;
-        act.backwardMs += ms;
+        if (comesBack) act.backwardMs += ms;
       }
     }
   }

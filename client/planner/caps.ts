@@ -56,12 +56,12 @@ function thereAndBackMs(
   const workersOf = (segment: number) =>
     stages[segments[segment].stage].lanes.map((lane) => workers.findIndex(({ peer }) => peer === lane));
   const [senders, receivers] = [workersOf(index), workersOf(index + 1)];
-  const { tensor } = boundaries[index];
+  const { tensor, isOneWay } = boundaries[index];
   const ways = passagesOf(partition, index).map(({ from, to, range }) => {
     const link = senders[from] * workers.length + receivers[to];
-    return (
-      2 * (links.latencyMs[link] + partBytes(wire, rows, passageWidth(tensor, range)) * links.msPerByte[link])
-    );
+    const ms =
+      links.latencyMs[link] + partBytes(wire, rows, passageWidth(tensor, range)) * links.msPerByte[link];
+    return isOneWay ? ms : 2 * ms;
   });
   return Math.max(0, ...ways);
 }

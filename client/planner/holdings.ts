@@ -17,7 +17,7 @@ export interface Step {
 /** A lane's steps, and the registers that come from boundaries and go to them. */
 export interface Script {
   steps: Step[];
-  entries: number[];
+  entries: { register: number; segment: number }[];
   exits: number[];
   /** Takes samples, of which nobody waits for a gradient, and leaves no weight gradients for later; -1: there is none. */
   samplesSegment: number;
@@ -61,12 +61,16 @@ export function stageScript(nodes: readonly Node[], splits: readonly Split[], is
     steps.push({ kind: op.kind, layer, inputs: read, output, segment, mayMeasure: writes !== 'partial' });
     there.add(output);
   });
-  if (!isLastStage) exits.push(steps[steps.length - 1].output);
+  const last = steps[steps.length - 1].output;
+  const isSummed = isLastStage && layoutBitOf(last) === LAYOUT_BITS.partial;
+  if (!isLastStage || isSummed) exits.push(last);
+  // Every lane completes the scores for itself.
+  const entries = isSummed ? [{ register: registerOf(tensorIn(last), 'copies'), segment: segment + 1 }] : [];
   // What only way stations read is not measured, as in the lanes' programs.
   const ends = new Set(nodes.flatMap(({ kind, inputs }) => (kind === 'unitwise' ? [] : inputs)));
   for (const step of steps)
     step.mayMeasure &&= exits.includes(step.output) || ends.has(tensorIn(step.output));
-  return { steps, entries: [], exits, samplesSegment: nodes[0].index === 0 && !isLastStage ? 0 : -1 };
+  return { steps, entries, exits, samplesSegment: nodes[0].index === 0 && !isLastStage ? 0 : -1 };
 }
 
 /** What one lane does. */
@@ -84,7 +88,7 @@ export function laneScript({ segments, indices }: LaneProgram, kept: number): Sc
   );
   return {
     steps,
-    entries: segments.flatMap(({ input }) => input ?? []),
+    entries: segments.flatMap(({ input }, segment) => (input === null ? [] : { register: input, segment })),
     exits: segments.flatMap(({ output }) => output ?? []),
     samplesSegment: isAlone && kept > 1 ? -1 : indices.indexOf(0),
   };
@@ -118,7 +122,8 @@ function keptRegisters({ steps, entries, exits }: Script): Map<number, number> {
   const passing = withinPasses(steps, readers, exits);
   const homes = new Map(steps.map((step) => [step.output, step]));
   const kept = new Map<number, number>();
-  for (const register of new Set([...entries, ...readers.keys(), ...homes.keys()])) {
+  const entering = entries.map(({ register }) => register);
+  for (const register of new Set([...entering, ...readers.keys(), ...homes.keys()])) {
     if (passing.has(register)) continue;
     const by = readers.get(register) ?? [];
     const home = homes.get(register);
@@ -158,6 +163,7 @@ export interface Slots {
  */
 export function keptBytes(script: Script, slots: Slots): number[] {
   const firstSegment = new Map<number, number>();
+  for (const { register, segment } of script.entries) firstSegment.set(register, segment);
   for (const { inputs, output, segment } of script.steps)
     for (const register of [...inputs, output])
       if (!firstSegment.has(register)) firstSegment.set(register, segment);
@@ -170,7 +176,8 @@ export function keptBytes(script: Script, slots: Slots): number[] {
   for (const [register, times] of keptRegisters(script))
     rowOf(firstSegment.get(register)!)[slots.of(register)] += times * slots.bytesOf(register);
   const bytes = new Array<number>(slots.count).fill(0);
-  for (const segment of new Set(script.steps.map((step) => step.segment))) {
+  const segments = [...script.steps, ...script.entries].map(({ segment }) => segment);
+  for (const segment of new Set(segments)) {
     const after = new Array<number>(slots.count).fill(0);
     for (const register of pendingRegisters(script, segment))
       after[slots.of(register)] += slots.bytesOf(register);

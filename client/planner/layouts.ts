@@ -1,7 +1,14 @@
 import type { Split } from '../../shared/schema/plan.ts';
 import { tensorOf, widthOf, type Node } from '../model/graph.ts';
 import { isLocal, LAYOUTS, type Layout } from '../partition/layout.ts';
-import { belongsToLoss, settledAs, splitOf, type Settled } from '../partition/stages.ts';
+import {
+  belongsToLoss,
+  lossSplit,
+  lossSplits,
+  settledAs,
+  splitOf,
+  type Settled,
+} from '../partition/stages.ts';
 import type { Cut } from './cuts.ts';
 import { LAYOUT_BITS, PREFERRED } from './holdings.ts';
 import type { Problem } from './profile.ts';
@@ -12,6 +19,8 @@ export interface Exchange {
   to: Layout;
   /** Numbers of a sample. */
   width: number;
+  /** True where each lane makes the loss of its own copy, and no gradients come back. */
+  isOneWay: boolean;
 }
 
 /** A way to lay a run of nodes over the lanes of one stage, whoever they are. */
@@ -90,8 +99,9 @@ export function severalLaneLayouts(problem: Problem, start: number, cuts: readon
     const ends: Way[] = [];
     for (const way of ways) {
       const { writes } = LAYOUTS[way.split];
-      const fits = n + 1 === nodes.length ? writes === 'owner' : !cut!.isAfterProduct || writes === 'partial';
-      if (fits) keepCheapest(ends, way, endsAlike);
+      if (n + 1 === nodes.length)
+        keepCheapest(ends, writes === 'partial' ? summed(problem, way) : way, endsAlike);
+      else if (!cut!.isAfterProduct || writes === 'partial') keepCheapest(ends, way, endsAlike);
     }
     found.push(...ends.map((way) => layoutOf(way, start, n + 1)));
   }
@@ -131,12 +141,12 @@ function detailOf(last: Way, start: number, end: number): LayoutDetail {
 function splitsOf({ graph }: Problem, { live }: Way, node: Node): readonly Split[] {
   const last = graph.nodes[graph.nodes.length - 1];
   if (node.kind === 'linear') {
-    // Logits are complete sums at the owner, so that a missing part is dropout of hidden units and never a wrong score.
-    if (node === last) return ['owner'];
+    // Logits are sums, so that a missing part is dropout of hidden units and never a wrong score.
+    if (node === last) return [lossSplits(graph) ? 'rows' : 'owner'];
     return node.output.space === last.output.space ? ['rows'] : ['columns', 'rows'];
   }
   const from = node.inputs.map((input) => live.find(({ tensor }) => tensor === input)!.settled);
-  return [splitOf(node, from, belongsToLoss(graph, node))];
+  return [lossSplit(graph, node) ?? splitOf(node, from, belongsToLoss(graph, node))];
 }
 
 /** The same walk as `partitionOf`, which says where exchanges are. */
@@ -152,7 +162,8 @@ function extend(problem: Problem, way: Way, node: Node, split: Split, lastReads:
     else if (isNew && !(layouts & LAYOUT_BITS.copies && isLocal('copies', reads))) {
       const from = PREFERRED.find((layout) => layouts & LAYOUT_BITS[layout])!;
       const width = widthOf(tensorOf(problem.graph, tensor));
-      exchanges = [...exchanges, { from, to: reads, width }];
+      const isOneWay = lossSplit(problem.graph, node) !== null;
+      exchanges = [...exchanges, { from, to: reads, width, isOneWay }];
       priceMs += priceOf(problem, width) * (reads === 'copies' ? COPIES_PRICE : 1);
     }
     if (lastReads[tensor + 1] <= node.index) continue;
@@ -161,6 +172,19 @@ function extend(problem: Problem, way: Way, node: Node, split: Split, lastReads:
   live.push({ tensor: node.index, layouts: LAYOUT_BITS[writes], settled: settledAs(split) });
   const exchangeCount = way.exchangeCount + exchanges.length;
   return { before: way, node, split, entry, live, exchanges, exchangeCount, priceMs };
+}
+
+/** A way to the model's end, its scores completed by every lane. */
+function summed(problem: Problem, way: Way): Way {
+  const width = widthOf(tensorOf(problem.graph, problem.graph.nodes.length - 1));
+  const exchange: Exchange = { from: 'partial', to: 'copies', width, isOneWay: true };
+  const exchanges = [...way.exchanges, exchange];
+  return {
+    ...way,
+    exchanges,
+    exchangeCount: way.exchangeCount + 1,
+    priceMs: way.priceMs + priceOf(problem, width),
+  };
 }
 
 /** Where all else is equal, lanes complete their own slices: copies of everything take memory. */

@@ -16,6 +16,8 @@ export interface StageLoad {
   stateBytes: number[];
   /** Per slot: share of the model's operations. */
   operations: number[];
+  /** The slot of the units whose sums the owner adds a bias to, so that it needs some of them; -1 for none. */
+  summandSlot: number;
   /** Exchanges that each lane takes part in with each other, and those with the owner alone. */
   amongAll: ExchangeLoad;
   withOwner: ExchangeLoad;
@@ -23,7 +25,9 @@ export interface StageLoad {
 
 export interface ExchangeLoad {
   count: number;
-  /** Bytes per micro-batch of the tensors of which lanes send or get their share. */
+  /** Ways between lanes: there and back, or there alone. */
+  ways: number;
+  /** Bytes per micro-batch, all ways, of the tensors of which lanes send or get their share. */
   shareBytes: number;
   /** Bytes of those that go whole. */
   wholeBytes: number;
@@ -65,12 +69,14 @@ export function stageLoad(problem: Problem, layout: StageLayout): StageLoad {
       passesMs[whole + 2] += fixed * weightsMs[node];
     }
   });
+  const summand = splits.indexOf('summand');
   const { amongAll, withOwner } = exchangeLoads(problem, exchanges);
   return {
     classes,
     passesMs,
     stateBytes,
     operations: ownOperations,
+    summandSlot: summand < 0 ? -1 : nodeSlots[graph.nodes[start + summand].inputs[0] - start],
     amongAll,
     withOwner,
   };
@@ -91,19 +97,21 @@ export const zeros = (count: number): number[] => new Array<number>(count).fill(
 
 /** Whose units decide a lane's share of a node. */
 export function nodeClass({ classOfSpace }: Problem, { input, output }: Node, split: Split): number {
-  if (split === 'owner') return OWNER;
+  if (split === 'owner' || split === 'summand') return OWNER;
   if (split === 'copies') return WHOLE;
   return classOfSpace[split === 'rows' ? input.space : output.space];
 }
 
 function exchangeLoads({ rows }: Problem, exchanges: readonly Exchange[]) {
-  const amongAll: ExchangeLoad = { count: 0, shareBytes: 0, wholeBytes: 0 };
-  const withOwner: ExchangeLoad = { count: 0, shareBytes: 0, wholeBytes: 0 };
-  for (const { from, to, width } of exchanges) {
+  const amongAll: ExchangeLoad = { count: 0, ways: 0, shareBytes: 0, wholeBytes: 0 };
+  const withOwner: ExchangeLoad = { count: 0, ways: 0, shareBytes: 0, wholeBytes: 0 };
+  for (const { from, to, width, isOneWay } of exchanges) {
     const load = from === 'owner' || to === 'owner' ? withOwner : amongAll;
+    const ways = isOneWay ? 1 : 2;
     load.count++;
+    load.ways += ways;
     const isShare = from === 'slices' || to === 'slices';
-    load[isShare ? 'shareBytes' : 'wholeBytes'] += rows * width * 4;
+    load[isShare ? 'shareBytes' : 'wholeBytes'] += ways * rows * width * 4;
   }
   return { amongAll, withOwner };
 }

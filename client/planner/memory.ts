@@ -40,9 +40,15 @@ export function blockBytes(
         ),
     );
   }
+  const { input, ops, output } = segments[segments.length - 1];
+  if (input !== null && ops.length === 0 && output === null)
+    passing = Math.max(passing, lossBytes(bytesOf(input), rows));
   const [ofMicroBatch] = keptBytes(laneScript(program, kept), { count: 1, of: () => 0, bytesOf });
   return bytes + kept * ofMicroBatch + passing;
 }
+
+/** What a loss that is made of what comes in has for a moment: softmax, and of each sample its label, its loss and whether it is right. */
+export const lossBytes = (logitsBytes: number, rows: number): number => logitsBytes + rows * 3 * 4;
 
 /** Room for rows of so many micro-batches: more than is needed where weight gradients of several are summed, which reads each where it lies. */
 export const joinedOf = (kept: number): number => (kept > 1 ? kept : 0);

@@ -129,7 +129,9 @@ class Rehearsal {
     }
     const wholeMs = this.arrivals.send(inlet, item, arrivalMs);
     if (wholeMs === null || wholeMs === Infinity) return;
-    this.#events.add(wholeMs, { actor: inlet.actor, inlet, item });
+    // What a lane keeps is there before it looks for its next task.
+    if (link < 0 && wholeMs <= this.#nowMs) this.arrivals.arrive(inlet, item);
+    else this.#events.add(wholeMs, { actor: inlet.actor, inlet, item });
   }
 }
 

@@ -15,7 +15,7 @@ export interface StageCost {
   linkMs: number;
   /** Time on all links together, there and back. */
   trafficMs: number;
-  /** False where a lane would hold no parameters. */
+  /** False where a lane would hold no parameters, or the owner no sums that it should add to. */
   isWhole: boolean;
   /** Importance of what may fail to come: share of the model that each lane has, times its unreliability. */
   risk: number;
@@ -26,7 +26,7 @@ const fractions: (readonly number[])[] = [];
 const importance: (readonly number[])[] = [];
 
 export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageCost {
-  const { classes, passesMs, operations, stateBytes, amongAll, withOwner } = load;
+  const { classes, passesMs, operations, stateBytes, summandSlot, amongAll, withOwner } = load;
   const { workers, wireShare } = problem;
   const segments = 1 + amongAll.count + withOwner.count;
   const whole = classes.length;
@@ -38,7 +38,7 @@ export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageC
   let slowestGradientMs = 0;
   let busyMs = 0;
   let risk = 0;
-  let isWhole = true;
+  let isWhole = summandSlot < 0 || fractions[summandSlot][0] > 0;
   for (let k = 0; k < crew.lanes.length; k++) {
     const { taskMs, reliability } = workers[crew.lanes[k]];
     const first = 3 * crew.lanes[k] * (whole + 2);
@@ -78,7 +78,7 @@ export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageC
     // A crew works its links out when asked for them, which most never are.
     if (load.count === 0) continue;
     const links = load === amongAll ? crew.amongAll : crew.withOwner;
-    latencyMs += load.count * links.latencyMs;
+    latencyMs += load.ways * links.latencyMs;
     linkMs += sendMs(load, wireShare, links.shareMsPerByte, links.wholeMsPerByte);
     trafficMs += sendMs(load, wireShare, links.shareTrafficMs, links.wholeTrafficMs);
   }
@@ -87,15 +87,15 @@ export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageC
     forwardMs: slowestForwardMs,
     inputGradientMs: slowestGradientMs,
     busyMs,
-    waitMs: 2 * (latencyMs + linkMs),
-    linkMs: 2 * linkMs,
-    trafficMs: 2 * trafficMs,
+    waitMs: latencyMs + linkMs,
+    linkMs,
+    trafficMs,
     isWhole,
     risk,
   };
 }
 
-/** Milliseconds for what lanes send, one way, each its share or all of it, where a byte of either takes so long. */
+/** Milliseconds for what lanes send, all ways, each its share or all of it, where a byte of either takes so long. */
 const sendMs = (
   { shareBytes, wholeBytes }: ExchangeLoad,
   wireShare: number,

@@ -3,7 +3,7 @@ import type { Crew, Crews } from './crew.ts';
 import { keptBytes, LAYOUT_BITS, layoutBitOf, stageScript, tensorIn } from './holdings.ts';
 import type { StageLayout } from './layouts.ts';
 import { nodeClass, OWNER, slotsOf, WHOLE, zeros } from './loads.ts';
-import { fixedBytes, joinedOf } from './memory.ts';
+import { fixedBytes, joinedOf, lossBytes } from './memory.ts';
 import type { Problem } from './profile.ts';
 
 /** What a stage's lanes hold, in slots as in `StageLoad`. */
@@ -26,7 +26,10 @@ export function stageMemory(problem: Problem, layout: StageLayout): StageMemory 
   const script = stageScript(nodes, splits, end === graph.nodes.length);
   const nodeClasses = nodes.map((node, i) => nodeClass(problem, node, splits[i]));
   const classOf = (register: number) => registerClass(problem, register);
-  const registers = script.steps.flatMap(({ inputs, output }) => [...inputs, output]);
+  const registers = [
+    ...script.steps.flatMap(({ inputs, output }) => [...inputs, output]),
+    ...script.entries.map(({ register }) => register),
+  ];
   const slots = slotsOf([...nodeClasses, ...registers.map(classOf)]);
   const { classes, count } = slots;
   const slotOf = (register: number) => slots.of(classOf(register));
@@ -54,6 +57,10 @@ export function stageMemory(problem: Problem, layout: StageLayout): StageMemory 
     }
     own.forEach((bytes, slot) => (memory.passingBytes[slot] = Math.max(memory.passingBytes[slot], bytes)));
     memory.heldBytes[slotOf(output)] += fixedBytes(kind, tensorOf(graph, node).units, bytesOf(output) / rows);
+  }
+  for (const { register } of script.entries) {
+    const slot = slotOf(register);
+    memory.passingBytes[slot] = Math.max(memory.passingBytes[slot], lossBytes(bytesOf(register), rows));
   }
   return memory;
 }

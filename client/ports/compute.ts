@@ -65,7 +65,7 @@ export interface BlockSpec {
   optimizer: OptimizerConfig;
   /** `samples`: bytes that are normalised here (the first stage; no input gradient is computed). */
   input: { kind: 'samples'; normalisation: Normalisation } | { kind: 'activations' };
-  /** True for the block that ends the model: its last segment with ops ends in logits, takes labels and computes loss and metrics. */
+  /** True for a block that ends the model: its last segment ends in logits, takes labels and computes loss and metrics. */
   head: boolean;
   /** Samples per micro-batch in training; evaluation may use other sizes. */
   rows: number;

@@ -14,9 +14,10 @@ const unit = whole(0, LIMITS.run.units);
 /**
  * How a node of the model lies over the lanes of its stage. `columns`: each lane computes its own units from the whole input.
  * `rows`: each lane computes a partial sum of all units from its slice of the input. `slices`: each lane has its units, before and
- * after. `copies`: every lane computes all of it. `owner`: one lane computes all of it, for the stage.
+ * after. `copies`: every lane computes all of it. `owner`: one lane computes all of it, for the stage. `summand`: a bias that one
+ * lane adds to its summand of what is cut by rows: the owner, or the first lane that has a summand.
  */
-export const SplitSchema = v.picklist(['columns', 'rows', 'slices', 'copies', 'owner']);
+export const SplitSchema = v.picklist(['columns', 'rows', 'slices', 'copies', 'owner', 'summand']);
 export type Split = v.InferOutput<typeof SplitSchema>;
 
 /** How the units of one space are cut over the lanes of a stage: lane k has positions [cuts[k], cuts[k + 1]). */
@@ -34,7 +35,7 @@ export const StageSchema = v.strictObject({
   /** The peer of each lane. */
   lanes: v.pipe(v.array(PeerIdSchema), v.minLength(1), v.maxLength(LIMITS.room.peers)),
   slicings: v.pipe(v.array(SlicingSchema), v.maxLength(LIMITS.run.layers)),
-  /** The lane that owns what is not cut: `owner` nodes, and the loss in the last stage. */
+  /** The lane that owns what is not cut: `owner` nodes; in the last stage it tells of loss and accuracy. */
   owner: whole(0, LIMITS.room.peers),
   /** The lane that takes over from the owner; the owner itself where it is alone. */
   deputy: whole(0, LIMITS.room.peers),

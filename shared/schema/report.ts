@@ -94,6 +94,7 @@ export const ReportSchema = v.strictObject({
         backward_bytes: count,
         /** What the formula gives for each direction. */
         expected_bytes: count,
+        expected_backward_bytes: count,
         resent_bytes: count,
         /** Of the frames that others should have sent, the shares that were there in time; null where none should have. */
         forward_used: v.nullable(share),

@@ -62,7 +62,7 @@ function readSeeds(text: string): number[] {
 }
 
 async function train({ seed, drop, steps, rule, copies, lossyTests }: Wish): Promise<Report> {
-  const room = new SimRoom(4, { data });
+  const room = new SimRoom(4, { data, speeds: Array<number>(4).fill(50) });
   try {
     await room.settle();
     const grid = { stages: 2, lanes: 2 };

@@ -94,7 +94,22 @@ describe('stages that do not fit a model are refused in one line', () => {
         s[1].splits[1] = 'slices';
         s[1].slicings.push({ space: spaceOf(MLP, 'c'), cuts: [0, 1, 3] });
       },
-      'the loss is not at one owner',
+      'the loss is neither at one owner nor on every lane',
+    ],
+    [
+      'a loss on every lane of what one lane has',
+      (s) => (s[1].splits = ['owner', 'owner'].map(() => 'copies' as const)),
+      'c in stage 1 cannot be cut by copies',
+    ],
+    [
+      'a bias that is added to slices',
+      (s) => (s[0].splits[1] = 'summand'),
+      'a in stage 0 has no sum to be added to',
+    ],
+    [
+      'an activation as a summand',
+      (s) => (s[0].splits[2] = 'summand'),
+      'a in stage 0 cannot be cut by summand',
     ],
   ];
   for (const [title, spoil, line] of cases) it(title, () => assert.equal(complaint(spoil), line));

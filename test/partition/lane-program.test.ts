@@ -31,14 +31,25 @@ describe('the program of a lane', () => {
     assert.deepEqual(shown(partition, 0, 0), [
       '0-6 | a.dense 0-2, a.bias 0-2, a.activation 0-2, b.dense 0-6 | 0-6',
       '0-2 | b.bias 0-2, b.activation 0-2, c.dense 0-3 | 0-3',
-      '- |  | -',
+      '0-3 |  | -',
     ]);
-    assert.deepEqual(shown(partition, 0, 1)[2], '0-3 | c.bias 0-3 | -');
+    // The owner adds the bias to its summand.
+    assert.deepEqual(shown(partition, 0, 1).slice(1), [
+      '2-6 | b.bias 2-6, b.activation 2-6, c.dense 0-3, c.bias 0-3 | 0-3',
+      '0-3 |  | -',
+    ]);
   });
 
   it('of a lane without units is empty, and so is its part in sums', () => {
     const partition = partitioned(MLP, byRows('b', 'c'), [{ shares: [0, 1, 1], owner: 2 }]);
     assert.deepEqual(shown(partition, 0, 0), ['- |  | -', '- |  | -', '- |  | -']);
+  });
+
+  it('of an owner without units ends in the loss, which it tells of; the first lane with a summand adds the bias', () => {
+    const partition = partitioned(MLP, byRows('b', 'c'), [{ shares: [0, 1, 1] }]);
+    assert.deepEqual(shown(partition, 0, 0), ['- |  | -', '- |  | -', '0-3 |  | -']);
+    assert.match(shown(partition, 0, 1)[1], /c.dense 0-3, c.bias 0-3 [|] 0-3$/);
+    assert.match(shown(partition, 0, 2)[1], /c.dense 0-3 [|] 0-3$/);
   });
 
   it('takes in what a later segment reads, though it does nothing with it now', () => {
@@ -50,8 +61,8 @@ describe('the program of a lane', () => {
       '0-3 | a.conv2d 0-2, a.bias 0-2 | 0-2',
       '0-4 |  | -',
       '0-2 | c.bias 0-2, d.conv2d 0-2, d.bias 0-2, s.add 0-2, n.batchNormalization 0-2, r.activation 0-2, ' +
-        'g.globalAveragePooling2d 0-2, e.dense 0-3 | 0-3',
-      '0-3 | e.bias 0-3 | -',
+        'g.globalAveragePooling2d 0-2, e.dense 0-3, e.bias 0-3 | 0-3',
+      '0-3 |  | -',
     ]);
   });
 
@@ -64,7 +75,7 @@ describe('the program of a lane', () => {
       '4-8 | c.bias 4-8 | -',
       '4-8 | s.add 4-8, o.dropout 4-8 | 4-8',
       '0-8 | m.softmax 0-8, d.narrow 4-8, d.dense 0-3 | 0-3',
-      '- |  | -',
+      '0-3 |  | -',
     ]);
     const beside = model(
       [6],
@@ -80,7 +91,7 @@ describe('the program of a lane', () => {
       '0-6 | a.dense 4-8, a.bias 4-8 | 4-8',
       '- | b.dense 4-8, b.bias 4-8 | -',
       '4-8 | s.add 4-8, c.dense 0-3 | 0-3',
-      '- |  | -',
+      '0-3 |  | -',
     ]);
   });
 
@@ -90,7 +101,7 @@ describe('the program of a lane', () => {
     assert.deepEqual(shown(partition, 0, 1), [
       '0-6 | a.dense 2-8, a.bias 2-8 | 2-8',
       '0-8 | s.softmax 0-8, b.narrow 2-8, b.dense 0-3 | 0-3',
-      '- |  | -',
+      '0-3 |  | -',
     ]);
   });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { modelGraph } from '../../client/model/graph.ts';
-import { passagesOf } from '../../client/partition/exchange.ts';
+import { passagesBack, passagesOf } from '../../client/partition/exchange.ts';
 import { partitionOf, type Partition } from '../../client/partition/partition.ts';
 import type { ModelSpec } from '../../shared/model.ts';
 import {
@@ -35,16 +35,16 @@ describe('a pair of dense layers', () => {
     const partition = cut(MLP, ['b', 'c'], { shares: [1, 3] });
     assert.deepEqual(shownSegments(partition), [
       '0: samples | a.dense slices, a.bias slices, a.activation slices, b.dense partial | partial',
-      '0: slices | b.bias slices, b.activation slices, c.dense partial | partial',
-      '0: owner | c.bias owner | loss',
+      '0: slices | b.bias slices, b.activation slices, c.dense partial, c.bias partial | partial',
+      '0: copies |  | loss',
     ]);
     assert.deepEqual(shownBoundaries(partition), [
       'reduce b.dense partial to slices inside',
-      'reduce c.dense partial to owner inside',
+      'reduce c.bias partial to copies inside',
     ]);
     assert.deepEqual(partsOf(partition), [
       ['0>0 0-2', '0>1 2-6', '1>0 0-2', '1>1 2-6'],
-      ['0>0 0-3', '1>0 0-3'],
+      ['0>0 0-3', '0>1 0-3', '1>0 0-3', '1>1 0-3'],
     ]);
   });
 
@@ -58,7 +58,7 @@ describe('a pair of dense layers', () => {
     assert.deepEqual(shownBoundaries(partition), [
       'reduce b.dense partial to slices inside',
       'slice b.activation slices to slices between',
-      'reduce c.dense partial to owner inside',
+      'reduce c.bias partial to copies inside',
     ]);
     assert.deepEqual(partsOf(partition)[1], ['0>0 0-2', '1>1 2-4', '1>2 4-6']);
   });
@@ -76,10 +76,10 @@ describe('a pair of dense layers', () => {
   });
 
   it('leaves out a lane without units: it has no summand, and is sent nothing', () => {
-    const partition = cut(MLP, ['b', 'c'], { shares: [0, 1, 1] });
+    const partition = cut(MLP, ['b', 'c'], { shares: [0, 1, 1], owner: 1 });
     assert.deepEqual(partsOf(partition), [
       ['1>1 0-3', '1>2 3-6', '2>1 0-3', '2>2 3-6'],
-      ['1>0 0-3', '2>0 0-3'],
+      ['1>1 0-3', '1>2 0-3', '2>1 0-3', '2>2 0-3'],
     ]);
   });
 });
@@ -132,7 +132,7 @@ describe('convolutions', () => {
     );
     const partition = cut(spec, ['e'], { shares: [1, 1] });
     assert.equal(partition.segments.length, 2);
-    assert.deepEqual(shownBoundaries(partition), ['reduce e.dense partial to owner inside']);
+    assert.deepEqual(shownBoundaries(partition), ['reduce e.bias partial to copies inside']);
   });
 
   it('exchange twice for a residual connection: before the block, and before the addition', () => {
@@ -141,14 +141,52 @@ describe('convolutions', () => {
       '0: samples | a.conv2d slices, a.bias slices | slices',
       '0: copies | b.conv2d slices, b.bias slices, b.activation slices, c.conv2d partial | partial',
       '0: slices | c.bias slices, d.conv2d slices, d.bias slices, s.add slices, n.batchNormalization slices, ' +
-        'r.activation slices, g.globalAveragePooling2d slices, e.dense partial | partial',
-      '0: owner | e.bias owner | loss',
+        'r.activation slices, g.globalAveragePooling2d slices, e.dense partial, e.bias partial | partial',
+      '0: copies |  | loss',
     ]);
     assert.deepEqual(shownBoundaries(partition), [
       'gather a.bias slices to copies inside',
       'reduce c.conv2d partial to slices inside',
-      'reduce e.dense partial to owner inside',
+      'reduce e.bias partial to copies inside',
     ]);
+  });
+});
+
+describe('the loss', () => {
+  const shares = { shares: [1, 1, 1], owner: 1 };
+
+  it('is made by every lane for itself where its scores are sums: gradients of them pass no link', () => {
+    const partition = cut(MLP, ['b', 'c'], shares);
+    const { boundaries } = partition;
+    assert.deepEqual(
+      boundaries.map(({ isOneWay }) => isOneWay),
+      [false, true],
+    );
+    assert.deepEqual(shownPassages(passagesBack(partition, 1)), ['0>0 0-3', '1>1 0-3', '2>2 0-3']);
+    assert.deepEqual(passagesBack(partition, 0), passagesOf(partition, 0));
+  });
+
+  it('is so made where the scores are changed before it, unit by unit, by what has no parameters', () => {
+    const spec = model(
+      [6],
+      [dense('a', 8), dense('b', 3, { useBias: false }), dropout('o', 0.5), flatten('f')],
+    );
+    assert.deepEqual(shownSegments(cut(spec, ['b'], shares)).slice(1), [
+      '0: copies | o.dropout copies, f.reshape copies | loss',
+    ]);
+  });
+
+  it('has one owner where they are complete at one lane, or change by parameters beyond a bias', () => {
+    const spec = model([6], [dense('a', 8), dense('b', 3), batchNorm('n')]);
+    const [, last] = shownSegments(cut(spec, ['b'], shares));
+    assert.equal(last, '0: owner | b.bias owner, n.batchNormalization owner | loss');
+    assert.equal(shownSegments(cut(MLP, ['b'], shares)).at(-1), '0: owner | c.bias owner | loss');
+  });
+
+  it('has one owner in a stage of one lane', () => {
+    const partition = cut(MLP, ['b'], { until: 'c', shares: [1, 1] }, { shares: [1] });
+    assert.equal(shownSegments(partition).at(-1), '1: owner | c.dense owner, c.bias owner | loss');
+    assert.ok(partition.boundaries.every(({ isOneWay }) => !isOneWay));
   });
 });
 
@@ -161,8 +199,8 @@ describe('layers across units', () => {
       '0: copies | b.dense slices, b.bias slices, c.dense partial | partial',
       '0: slices | c.bias slices | owner',
       '0: slices | s.add slices, o.dropout slices | slices',
-      '0: copies | m.softmax copies, d.dense partial | partial',
-      '0: owner | d.bias owner | loss',
+      '0: copies | m.softmax copies, d.dense partial, d.bias partial | partial',
+      '0: copies |  | loss',
     ]);
     assert.deepEqual(shownBoundaries(partition), [
       'gather a.bias slices to owner inside',
@@ -170,7 +208,7 @@ describe('layers across units', () => {
       'reduce c.dense partial to slices inside',
       'slice n.layerNormalization owner to slices inside',
       'gather o.dropout slices to copies inside',
-      'reduce d.dense partial to owner inside',
+      'reduce d.bias partial to copies inside',
     ]);
     assert.deepEqual(partsOf(partition).slice(0, 4), [
       ['0>1 0-4', '1>1 4-8'],

@@ -14,7 +14,7 @@ export const programs = (partition: Partition): { stage: number; lane: number; p
   );
 
 /** Every register is written once, by an op or a boundary, before it is read or sent; nothing is computed for nobody. */
-export function assertRunnable({ segments, registers }: LaneProgram, isHead: boolean): void {
+export function assertRunnable({ segments, registers }: LaneProgram, makesLoss: boolean): void {
   const written = new Set<number>();
   const used = new Set<number>();
   const write = (register: number) => {
@@ -34,7 +34,7 @@ export function assertRunnable({ segments, registers }: LaneProgram, isHead: boo
     if (output !== null) use(output, 'a boundary');
   }
   const unused = [...written].filter((register) => !used.has(register));
-  assert.equal(unused.length, isHead ? 1 : 0, `registers ${unused.join()} are read by nothing`);
+  assert.equal(unused.length, makesLoss ? 1 : 0, `registers ${unused.join()} are read by nothing`);
   for (const { held } of registers) assert.ok(held[0] < held[1], 'a register holds units');
 }
 

@@ -228,7 +228,7 @@ describe('layers in lanes', () => {
     assert.equal(kinds(made, choices), 'reduce reduce reduce reduce reduce');
   });
 
-  it('end in rows, summed up at the owner, so that a missing part is dropout of hidden units', () => {
+  it('end in rows, summed up by every lane, so that a missing part is dropout of hidden units', () => {
     for (const model of ['mlp', 'cnn', 'resnet']) {
       for (const grid of [
         { stages: 1, lanes: 3 },
@@ -239,7 +239,7 @@ describe('layers in lanes', () => {
         const last = nodes.findLast(({ kind }) => kind === 'linear')!;
         const { splits, nodes: range } = made.stages.at(-1)!;
         assert.equal(splits[last.index - range[0]], 'rows');
-        assert.ok(splits.slice(last.index - range[0] + 1).every((split) => split === 'owner'));
+        assert.deepEqual(splits.slice(last.index - range[0] + 1), ['summand']);
       }
     }
   });

@@ -399,7 +399,7 @@ const CASES: Case[] = [
   },
   {
     name: 'a step from a peer that is not the head',
-    reason: 'step-not-from-the-head',
+    reason: 'step-not-from-a-head',
     from: (s) => s.before,
     control: message((s) => ({ type: 'step', ...key(s), step: 3, metrics })),
   },

@@ -8,6 +8,7 @@ import {
   assignmentOf,
   partitionOfPlan,
   type Assignment,
+  type BoundarySide,
   type BoundaryView,
   type LaneEnd,
   type SegmentView,
@@ -112,7 +113,7 @@ export class Grid {
     const metrics: Metrics[] = [];
     for (const { compute, assignment } of this.cells.flat()) {
       const result = await compute.step({ counted: batches.length, learningRate });
-      if (result.metrics && assignment.block.head) metrics.push(result.metrics);
+      if (result.metrics && assignment.isHead) metrics.push(result.metrics);
     }
     if (this.#parts.size > 0)
       throw new Error(`parts of ${[...this.#parts.keys()].join(', ')} were never taken`);
@@ -126,7 +127,7 @@ export class Grid {
     for (let segment = 0; segment < this.segmentStages.length; segment++) {
       await this.#each(segment, async (cell, view) => {
         const metrics = await this.#forward(cell, view, 0, 0, batch, false);
-        if (metrics) found.push(metrics);
+        if (metrics && cell.assignment.isHead) found.push(metrics);
       });
     }
     if (found.length !== 1) throw new Error(`${found.length} blocks gave metrics`);
@@ -206,14 +207,14 @@ export class Grid {
   }
 
   async #backward(cell: Cell, view: SegmentView, micro: number, rows: number): Promise<void> {
-    const gradient = view.after && this.#take('backward', cell, view.after, rows);
+    const gradient = view.after && this.#take('backward', cell, gradientsOf(view.after), rows);
     const result = await cell.compute.backward({
       segment: view.index,
       micro,
       defer: view.defers,
       ...(gradient && { gradient }),
     });
-    if (view.before) this.#send('backward', cell, view.before, rows, result.gradient);
+    if (view.before) this.#send('backward', cell, gradientsOf(view.before), rows, result.gradient);
   }
 
   #send(
@@ -251,6 +252,8 @@ export class Grid {
     return register;
   }
 }
+
+const gradientsOf = (side: BoundarySide): BoundaryView => ({ ...side, ends: side.gradientEnds });
 
 function planFor({ model, stages, orders = [], optimizer, seed, rows, microBatches }: GridOptions): {
   plan: Plan;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { modelGraph, type ModelGraph, type Node } from '../../client/model/graph.ts';
-import { slicingsFor } from '../../client/partition/stages.ts';
+import { lossSplits, slicingsFor } from '../../client/partition/stages.ts';
 import { shuffled } from '../../shared/counter-random.ts';
 import type { ModelSpec } from '../../shared/model.ts';
 import type { Order, Split, Stage } from '../../shared/schema/plan.ts';
@@ -21,6 +21,8 @@ interface Choices {
   splits: number[];
   /** One for each cut point, again and again. */
   cuts: number[];
+  /** Every lane of the last stage makes the loss for itself, where that may be. */
+  sharesLoss: boolean;
   /** Null: the model's own order. */
   orderSeed: number | null;
 }
@@ -32,6 +34,7 @@ const choicesArbitrary: fc.Arbitrary<Choices> = fc.record({
   }),
   splits: fc.array(fc.nat(11), { minLength: 1, maxLength: 24, size: 'max' }),
   cuts: fc.array(fc.nat(59), { minLength: 1, maxLength: 12, size: 'max' }),
+  sharesLoss: fc.boolean(),
   orderSeed: fc.option(fc.nat(1000)),
 });
 
@@ -54,6 +57,10 @@ function cutBy(graph: ModelGraph, choices: Choices): Cut {
       const options = legalSplits(graph, node, lanes);
       return options[choices.splits[node.index % choices.splits.length] % options.length];
     });
+    const atLoss = lossSplits(graph);
+    const product = splits.length - (atLoss?.length ?? 0) - 1;
+    if (choices.sharesLoss && atLoss && lanes > 1 && end === graph.nodes.length && product >= 0)
+      splits.splice(product, splits.length - product, 'rows', ...atLoss);
     return {
       nodes,
       splits,

@@ -1,6 +1,7 @@
 import type { PeerId } from '../../../shared/ids.ts';
 import type { Plan } from '../../../shared/schema/plan.ts';
-import { headOf, holdersOf } from '../../partition/stages.ts';
+import { holdersOf } from '../../partition/stages.ts';
+import { headsOf } from '../../pipeline/assignment.ts';
 import type { CoordinatorContext } from './office.ts';
 import type { Departure } from './mending.ts';
 
@@ -18,7 +19,8 @@ export class Absences {
     const here = new Set(this.context.alive());
     const { stages } = plan;
     const isNeeded =
-      peer === headOf(stages) || !stages.every(({ lanes }) => lanes.some((lane) => here.has(lane)));
+      !headsOf(plan, config).some((head) => here.has(head)) ||
+      !stages.every(({ lanes }) => lanes.some((lane) => here.has(lane)));
     if (!holdersOf(stages).includes(peer) || isNeeded) return false;
     this.#away.set(peer, departure);
     return true;

@@ -5,7 +5,7 @@ import { PROTOCOL_VERSION } from '../../../shared/version.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Blobs } from '../taking-part/blobs.ts';
 import type { Coordinator } from '../conducting/coordinator.ts';
-import { headOf } from '../../partition/stages.ts';
+import { headsOf } from '../../pipeline/assignment.ts';
 import { sameTerm, type Election } from '../membership/election.ts';
 import type { GoodputProbe } from '../membership/goodput.ts';
 import type { Liveness } from '../membership/liveness.ts';
@@ -147,12 +147,13 @@ export class Dispatcher {
 
   #step(from: PeerId, message: ControlOf<'step'>): string | null {
     const { record, clock } = this.to;
-    const { plan } = record;
-    if (plan?.version !== message.version || !sameTerm(plan.term, message.term)) return 'step-other-plan';
-    if (headOf(plan.stages) !== from) return 'step-not-from-the-head';
+    const { plan, config } = record;
+    if (!config || plan?.version !== message.version || !sameTerm(plan.term, message.term))
+      return 'step-other-plan';
+    if (!headsOf(plan, config).includes(from)) return 'step-not-from-a-head';
     if (message.metrics.samples === 0) return 'step-without-samples';
-    record.addStep(message.step, message.metrics, clock.now());
-    this.to.coordinator()?.receive(from, message);
+    if (record.addStep(message.step, message.metrics, clock.now()))
+      this.to.coordinator()?.receive(from, message);
     return null;
   }
 

@@ -28,6 +28,8 @@ export class RunRecord {
   final: Final | null = null;
   peers: PeerReport[] = [];
   #beganMs: number | null = null;
+  /** The plan of the latest step. */
+  #stepsUnder = '';
 
   /** True while the room is busy with a run. */
   get running(): boolean {
@@ -46,6 +48,7 @@ export class RunRecord {
     this.peers = [];
     this.plan = null;
     this.#beganMs = null;
+    this.#stepsUnder = '';
   }
 
   /** What the coordinator says of the run. */
@@ -66,7 +69,12 @@ export class RunRecord {
     this.message = `This device has no link to ${from}. It takes part again when the link is back.`;
   }
 
-  addStep(step: number, metrics: Metrics, nowMs: number): void {
+  /** False where another head has told of it already. */
+  addStep(step: number, metrics: Metrics, nowMs: number): boolean {
+    const { plan, lastStep } = this;
+    const key = plan ? `${plan.run}/${plan.term.counter}/${plan.version}` : '';
+    if (this.#stepsUnder === key && lastStep && step <= lastStep.step) return false;
+    this.#stepsUnder = key;
     // After a mend a step number may come again: the later word counts.
     while (this.steps.length > 0 && this.steps.at(-1)!.step >= step) this.steps.pop();
     this.steps.push({
@@ -75,6 +83,7 @@ export class RunRecord {
       accuracy: metrics.correct / metrics.samples,
       t_ms: this.elapsedMs(nowMs),
     });
+    return true;
   }
 
   addEvent(event: RunEvent): void {

@@ -136,7 +136,8 @@ function describeBoundaries(record: RunRecord, partition: Partition): Report['pl
   const micros = (plan!.endStep - plan!.startStep) * config!.microBatches;
   const rows = config!.batch / config!.microBatches;
   const traffic = record.peers.flatMap((peer) => peer.traffic);
-  return partition.boundaries.map(({ index, kind, isInner, from, tensor }) => {
+  return partition.boundaries.map(({ index, kind, isInner, isOneWay, from, tensor }) => {
+    const bytes = micros * boundaryBytes(partition, index, rows, plan!.wire);
     const own = traffic.filter(({ boundary }) => boundary === index);
     return {
       kind,
@@ -145,7 +146,8 @@ function describeBoundaries(record: RunRecord, partition: Partition): Report['pl
       width: tensor.units * tensor.outer * tensor.inner,
       forward_bytes: sum(own, ({ forwardBytes }) => forwardBytes),
       backward_bytes: sum(own, ({ backwardBytes }) => backwardBytes),
-      expected_bytes: micros * boundaryBytes(partition, index, rows, plan!.wire),
+      expected_bytes: bytes,
+      expected_backward_bytes: isOneWay ? 0 : bytes,
       resent_bytes: sum(own, ({ resentBytes }) => resentBytes),
       forward_used: shareUsed(own, 'forward'),
       backward_used: shareUsed(own, 'backward'),
