@@ -38,6 +38,8 @@ export interface PartHead {
   format: WireFormat;
   /** How often they went before: as copies, or on request; left out: never. */
   attempt?: number;
+  /** The receiver's lane, where another peer passes the frame on; left out: it goes straight. */
+  toLane?: number;
 }
 
 export interface PartFrame extends PartHead {
@@ -67,6 +69,8 @@ export class FrameError extends Error {
 
 const KINDS = ['forward', 'backward', 'evaluation', 'blob', 'probe'] as const;
 const MAGIC = 0xe9;
+/** The kind has the lower bits of its byte; those above are 0, or one more than the lane that a frame is passed on to. */
+const KIND_BITS = 3;
 export const PART_HEADER_BYTES = 40;
 const BLOB_HEADER_BYTES = 16;
 const PROBE_HEADER_BYTES = 12;
@@ -100,7 +104,8 @@ export function encodePart(head: PartHead, part: Float32Array): Uint8Array {
 function writeHeader(frame: PartHead | BlobFrame | ProbeFrame, view: DataView): void {
   view.setUint8(0, MAGIC);
   view.setUint8(1, PROTOCOL_VERSION);
-  view.setUint8(2, KINDS.indexOf(frame.kind));
+  const toLane = 'toLane' in frame && frame.toLane !== undefined ? frame.toLane + 1 : 0;
+  view.setUint8(2, KINDS.indexOf(frame.kind) | (toLane << KIND_BITS));
   if (frame.kind === 'blob') {
     view.setUint32(4, frame.id, true);
     view.setUint32(8, frame.offset, true);
@@ -128,9 +133,11 @@ function writeHeader(frame: PartHead | BlobFrame | ProbeFrame, view: DataView): 
 /** Which frame of a part it is, unchecked; null for anything else. */
 export function peekPart(
   bytes: Uint8Array,
-): (Pick<PartHead, 'kind' | 'step' | 'micro' | 'boundary' | 'offset'> & { attempt: number }) | null {
+):
+  | (Pick<PartHead, 'kind' | 'step' | 'micro' | 'boundary' | 'offset' | 'toLane'> & { attempt: number })
+  | null {
   if (bytes.length < PART_HEADER_BYTES || bytes[0] !== MAGIC) return null;
-  const kind = KINDS[bytes[2]];
+  const { kind, toLane } = readKind(bytes[2]);
   if (kind !== 'forward' && kind !== 'backward' && kind !== 'evaluation') return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return {
@@ -140,7 +147,13 @@ export function peekPart(
     boundary: view.getUint16(22, true),
     offset: view.getUint32(32, true),
     attempt: view.getUint8(37),
+    ...(toLane !== undefined && { toLane }),
   };
+}
+
+function readKind(code: number): { kind: (typeof KINDS)[number] | undefined; toLane: number | undefined } {
+  const lane = code >> KIND_BITS;
+  return { kind: KINDS[code & ((1 << KIND_BITS) - 1)], toLane: lane > 0 ? lane - 1 : undefined };
 }
 
 /** Throws a FrameError that says what is wrong; never reads outside `bytes`, never allocates by what they claim. */
@@ -151,17 +164,20 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   if (view.getUint8(0) !== MAGIC) throw new FrameError('not a frame');
   const version = view.getUint8(1);
   if (version !== PROTOCOL_VERSION) throw new FrameError(`unknown version ${version}`);
-  const code = view.getUint8(2);
-  if (code >= KINDS.length) throw new FrameError(`unknown kind ${code}`);
-  const kind = KINDS[code];
+  const { kind, toLane } = readKind(view.getUint8(2));
+  if (kind === undefined) throw new FrameError(`unknown kind ${view.getUint8(2)}`);
   const headerBytes = headerSize(kind);
   if (bytes.length < headerBytes) throw new FrameError(`truncated: ${bytes.length} bytes`);
   const payload = bytes.subarray(headerBytes);
+  const isPassedOn = toLane !== undefined;
+  if (isPassedOn && kind !== 'forward' && kind !== 'backward')
+    throw new FrameError(`a ${kind} that is passed on`);
   if (kind === 'blob') return checkBlob(view, payload);
   if (kind === 'probe') {
     return { kind, index: view.getUint32(4, true), count: view.getUint32(8, true), payload };
   }
-  return checkPart(kind, view, payload);
+  const part = checkPart(kind, view, payload);
+  return isPassedOn ? { ...part, toLane } : part;
 }
 
 function checkBlob(view: DataView, payload: Uint8Array): BlobFrame {

@@ -201,6 +201,8 @@ export const LIMITS = {
     smallPartCopies: 4,
     mediumPartBytes: 64 * 1024,
     mediumPartCopies: 2,
+    /** Peers that pass on copies of a part, most, where its link loses part after part; of larger parts, one. */
+    detours: 2,
     /** Parts that wait for one link; further ones are not sent, where parts may be lost. */
     partsWaiting: 16,
     /** Spans of a timeline kept, the latest: about 100 bytes each. */

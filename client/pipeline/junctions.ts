@@ -10,7 +10,7 @@ import { Inbox, type Arrival } from './inbox.ts';
 import { Notices, type PartsNotice } from './notices.ts';
 import { Outbox, type Request } from './outbox.ts';
 import type { Patience } from './patience.ts';
-import { copiesOf } from './redundancy.ts';
+import { waysAgain } from './redundancy.ts';
 import type { Timeline } from './timeline.ts';
 import type { Traffic } from './traffic.ts';
 
@@ -73,7 +73,7 @@ export class Junctions {
       // Nobody is further ahead of a receiver than this; once over, for those who answer late.
       patience && patience.requests > 0 ? 2 * patience.inFlight : 0,
       patience?.rule === 'deadline' && config.copies !== false
-        ? (to, bytes) => copiesOf(bytes, patience.loss(to).share)
+        ? (to, bytes) => waysAgain(to, bytes, patience.loss(to), this.#detours(to, patience))
         : undefined,
       () => clock.now(),
     );
@@ -217,6 +217,12 @@ export class Junctions {
     const gaps = this.#gaps.get(key);
     this.#gaps.delete(key);
     return gaps;
+  }
+
+  /** Peers that could pass on what goes to another, and what is lost on the way to them as far as is known. */
+  #detours(to: PeerId, patience: Patience): { peer: PeerId; share: number }[] {
+    const peers = this.context.transport.peers().filter((peer) => peer !== to);
+    return peers.map((peer) => ({ peer, share: patience.loss(peer).share }));
   }
 
   #exitOf(kind: Kind, segment: number): BoundaryView | null {

@@ -69,8 +69,8 @@ export class Outbox {
     private readonly lineMs = Infinity,
     /** Parts of each stream that are kept to be sent again. */
     private readonly keeps = 0,
-    /** How often a part of so many bytes is sent. */
-    private readonly copies: (to: PeerId, partBytes: number) => number = () => 1,
+    /** By way of whom a part of so many bytes goes again: straight to its receiver, or to a peer that passes it on. */
+    private readonly waysAgain: (to: PeerId, partBytes: number) => readonly PeerId[] = () => [],
     /** The time in milliseconds, for what may be dropped after it waited. */
     private readonly now: () => number = () => 0,
   ) {
@@ -172,11 +172,23 @@ export class Outbox {
         sentBytes += frameBytes;
         left.push(i);
       }
-      if (turn === 'gone') return false;
+      const isGone = turn === 'gone';
+      const going = isGone
+        ? Array.from({ length: frames }, (_, i) => i).filter((i) => wanted?.has(i) ?? true)
+        : left;
       // A link that makes parts wait would be slower yet with copies.
-      const copies = line.isIn ? 1 : this.copies(end.peer, sentBytes);
-      for (let attempt = 1; attempt < copies; attempt++)
-        if (!this.#sendAgain(end.peer, { ...head, attempt }, data, left)) break;
+      const ways =
+        line.isIn && !isGone
+          ? []
+          : this.waysAgain(end.peer, isGone ? going.length * LIMITS.link.frameBytes : sentBytes);
+      let isPassedOn = false;
+      for (const [i, by] of ways.entries()) {
+        if (by === end.peer && isGone) continue;
+        const toLane = by === end.peer ? {} : { toLane: end.lane };
+        if (this.#sendAgain(by, { ...head, ...toLane, attempt: i + 1 }, data, going)) isPassedOn = true;
+        else if (by === end.peer) break;
+      }
+      if (isGone) return isPassedOn;
     } finally {
       if (line.isIn) this.#waiting.set(end.peer, this.#waiting.get(end.peer)! - 1);
     }

@@ -1,15 +1,23 @@
+import type { PeerId } from '../../shared/ids.ts';
 import { LIMITS } from '../../shared/limits.ts';
 
-/** Weight of a new part in the moving average. */
+/** Weight of a new part in the moving averages. */
 const WEIGHT = 1 / 16;
 
 /** What share of the frames of one link is lost, of those that came for the first time: copies are there to make good for it. */
 export class LossShare {
   share = 0;
+  /** The same of parts that follow one of which most was lost: more than `share` where losses come in a row. */
+  afterLoss = 0;
+  #wasLost = false;
 
   /** Of so many frames of a part so many came in time. */
   add(sent: number, came: number): void {
-    if (sent > 0) this.share += WEIGHT * ((sent - came) / sent - this.share);
+    if (sent <= 0) return;
+    const lost = (sent - came) / sent;
+    this.share += WEIGHT * (lost - this.share);
+    if (this.#wasLost) this.afterLoss += WEIGHT * (lost - this.afterLoss);
+    this.#wasLost = lost > 0.5;
   }
 }
 
@@ -23,4 +31,26 @@ export function copiesOf(partBytes: number, lossShare: number): number {
   if (lossShare < lossWorthCopies) return 1;
   if (partBytes <= smallPartBytes) return smallPartCopies;
   return partBytes <= mediumPartBytes ? mediumPartCopies : 1;
+}
+
+/**
+ * By way of whom a part goes again after it has gone straight: straight once more, or first by those who can pass it on, where one loss
+ * foretells the next and a way over two links loses less. So an outage of one link costs little.
+ * @param others the peers that could pass it on
+ */
+export function waysAgain(
+  to: PeerId,
+  partBytes: number,
+  link: Pick<LossShare, 'share' | 'afterLoss'>,
+  others: readonly { peer: PeerId; share: number }[],
+): PeerId[] {
+  const copies = copiesOf(partBytes, link.share);
+  const { detours, lossWorthCopies, mediumPartBytes } = LIMITS.pipeline;
+  const around = others
+    .filter(({ share }) => link.share >= lossWorthCopies && 1 - (1 - share) ** 2 < link.afterLoss)
+    .sort((a, b) => a.share - b.share)
+    .slice(0, partBytes <= mediumPartBytes ? detours : 1)
+    .map(({ peer }) => peer);
+  const straight = Array.from({ length: Math.max(0, copies - 1 - around.length) }, () => to);
+  return [...around, ...straight];
 }

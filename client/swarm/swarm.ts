@@ -93,7 +93,7 @@ export class Swarm {
     this.#table = new LinkTable(this.self);
     this.#mail = new Mail(transport, clock, this.refusals, {
       onControl: (from, message) => this.#onControl(from, message),
-      onFrame: (from, frame) => this.#dispatcher.frame(from, frame),
+      onFrame: (from, frame, bytes) => this.#dispatcher.frame(from, frame, bytes),
       onOpen: (peer) => this.#greet(peer),
       onClose: (peer) => {
         this.#introduced.delete(peer);
@@ -162,6 +162,7 @@ export class Swarm {
       participant: this.#participant,
       coordinator: () => this.#coordinator,
       send: (to, message) => void this.#send(to, message),
+      passOn: (to, bytes) => void transport.send(to, 'data', bytes.slice()),
       onHello: (from, { name, device }) => {
         this.#introductions.set(from, { name, device });
         this.#introduced.add(from);

@@ -221,7 +221,7 @@ describe('the outbox', () => {
 });
 
 describe('parts that may get lost', () => {
-  const outboxWith = (link: NarrowLink, traffic: Traffic, copies: (to: string, bytes: number) => number) =>
+  const outboxWith = (link: NarrowLink, traffic: Traffic, copies: (to: string, bytes: number) => string[]) =>
     new Outbox(link, planOf([], 'me'), 0, 'float32', traffic, () => undefined, LINE_MS, 0, copies);
 
   it('go as often as is said, copies after all frames, and no more than the link takes at once', async () => {
@@ -230,7 +230,7 @@ describe('parts that may get lost', () => {
     const asked: [string, number][] = [];
     const outbox = outboxWith(link, traffic, (to, bytes) => {
       asked.push([to, bytes]);
-      return 3;
+      return ['other', 'other'];
     });
     const told: (number | null)[] = [];
     assert.ok(

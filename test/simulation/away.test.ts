@@ -18,7 +18,8 @@ interface Scene {
   absent: SimPeer;
 }
 
-async function training(changes: Partial<RunConfig> = {}): Promise<Scene> {
+/** @param isHead whether the one that goes away tests the model at the end, and so far told of the loss first */
+async function training(changes: Partial<RunConfig> = {}, isHead = false): Promise<Scene> {
   // Slow enough that somebody can be away for long.
   const room = new SimRoom(4, { speeds: [0.02, 0.02, 0.02, 0.02] });
   assert.ok(await room.settle(), 'the room settles on a coordinator');
@@ -31,7 +32,8 @@ async function training(changes: Partial<RunConfig> = {}): Promise<Scene> {
   assert.ok(await room.run(() => stepOf(witness) >= 30));
   const { stages } = witness.swarm.record.plan!;
   const holders = stages.flatMap(({ lanes }) => lanes);
-  const absent = holders.find((peer) => peer !== coordinator && peer !== headOf(stages))!;
+  const absent = holders.find((peer) => peer !== coordinator && (peer === headOf(stages)) === isHead);
+  assert.ok(absent, 'somebody else coordinates');
   return { room, witness, absent: peerOf(room, absent) };
 }
 
@@ -88,6 +90,23 @@ describe('a peer that is out of reach for a while', () => {
     assert.equal(eventsOf(witness, 'peer-back').length, 1);
     assert.deepEqual(witness.swarm.snapshot().term, term, 'nobody claimed another term');
     await assertEndsWell(scene);
+    room.close();
+  });
+
+  it('does not either where it is the head: another lane makes the loss, and tells of it', async () => {
+    const scene = await training({}, true);
+    const { room, witness, absent } = scene;
+    room.network.silence(absent.id, true);
+    const longestMs = await watch(scene, AWAY_MS);
+    assert.ok(longestMs < 2_000, `no step for ${longestMs} ms`);
+    assert.equal(phaseOf(witness), 'training');
+    room.network.silence(absent.id, false);
+    await assertEndsWell(scene);
+    const { steps } = witness.swarm.record;
+    assert.deepEqual(
+      steps.map(({ step }) => step),
+      Array.from({ length: STEPS }, (_, i) => i),
+    );
     room.close();
   });
 

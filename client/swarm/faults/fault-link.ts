@@ -4,7 +4,7 @@ import type { PartHead } from '../../../shared/frames.ts';
 import type { LinkFaults } from '../../../shared/schema/faults.ts';
 
 /** What identifies a frame to whoever decides on its fate. */
-export type FrameKey = Pick<PartHead, 'kind' | 'step' | 'micro' | 'boundary' | 'offset'> & {
+export type FrameKey = Pick<PartHead, 'kind' | 'step' | 'micro' | 'boundary' | 'offset' | 'toLane'> & {
   attempt: number;
 };
 
@@ -45,8 +45,9 @@ export class FaultLink {
   }
 
   /** Uniform in [0, 1), for one question about a frame. */
-  uniform(question: string, { kind, step, micro, boundary, offset, attempt }: FrameKey): number {
-    const what = hashText(`${question}/${kind}/${boundary}/${offset}/${attempt}`);
+  uniform(question: string, { kind, step, micro, boundary, offset, attempt, toLane }: FrameKey): number {
+    const on = toLane === undefined ? '' : `/${toLane}`;
+    const what = hashText(`${question}/${kind}/${boundary}/${offset}/${attempt}${on}`);
     return randomUniform(this.seed ^ this.#direction, what, step, micro);
   }
 

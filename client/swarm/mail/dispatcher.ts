@@ -1,11 +1,12 @@
 import type { PeerId } from '../../../shared/ids.ts';
-import type { Frame } from '../../../shared/frames.ts';
+import type { Frame, PartFrame } from '../../../shared/frames.ts';
 import type { Control, ControlOf } from '../../../shared/schema/control.ts';
 import { PROTOCOL_VERSION } from '../../../shared/version.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Blobs } from '../taking-part/blobs.ts';
 import type { Coordinator } from '../conducting/coordinator.ts';
 import { headsOf } from '../../pipeline/assignment.ts';
+import { routeOf } from '../../pipeline/detours.ts';
 import { sameTerm, type Election } from '../membership/election.ts';
 import type { GoodputProbe } from '../membership/goodput.ts';
 import type { Liveness } from '../membership/liveness.ts';
@@ -46,6 +47,8 @@ export interface Destinations {
   coordinator(): Coordinator | null;
   send(to: PeerId, message: Control): void;
   onHello(from: PeerId, message: ControlOf<'hello'>): void;
+  /** A frame goes on to another peer, as far as the link takes it now. */
+  passOn(to: PeerId, bytes: Uint8Array): void;
   onStartAnswer(message: ControlOf<'start-answer'>): void;
   onReportWanted(coordinator: PeerId): void;
   onTrained(): void;
@@ -56,8 +59,10 @@ export class Dispatcher {
   constructor(private readonly to: Destinations) {}
 
   /** Null when taken, otherwise why the frame is refused. */
-  frame(from: PeerId, frame: Frame): string | null {
+  frame(from: PeerId, frame: Frame, bytes: Uint8Array): string | null {
     this.to.liveness.heard(from);
+    if ('toLane' in frame && frame.toLane !== undefined)
+      return this.#passedOn(from, frame, frame.toLane, bytes);
     if (frame.kind === 'blob') return this.to.blobs.receive(from, frame);
     if (frame.kind !== 'probe') return this.to.participant.receivePart(from, frame);
     this.to.probe.receive(from, frame);
@@ -143,6 +148,19 @@ export class Dispatcher {
     const coordinator = this.to.coordinator();
     if (!coordinator) return { accepted: false, retry: true, message: 'Another peer coordinates now.' };
     return { ...coordinator.start(config, weights ? from : null), retry: false };
+  }
+
+  /** A frame that takes a detour: on to its receiver, or it is here. */
+  #passedOn(from: PeerId, frame: PartFrame, toLane: number, bytes: Uint8Array): string | null {
+    const { self, participant, record } = this.to;
+    const { plan, config } = record;
+    if (!plan || !config) return 'part-without-plan';
+    const route = routeOf(plan, config, frame, toLane);
+    if (typeof route === 'string') return route;
+    if (route.to === self) return participant.receivePart(route.origin, frame);
+    if (route.origin !== from) return 'part-wrong-sender';
+    this.to.passOn(route.to, bytes);
+    return null;
   }
 
   #step(from: PeerId, message: ControlOf<'step'>): string | null {

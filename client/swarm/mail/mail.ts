@@ -9,7 +9,8 @@ import { decodeControl, encodeControl } from './wire.ts';
 export interface MailHandlers {
   /** A checked message; returns why it is refused, or null. */
   onControl(from: PeerId, message: Control): string | null;
-  onFrame(from: PeerId, frame: Frame): string | null;
+  /** The same of a frame; the handler may keep `bytes`, its own. */
+  onFrame(from: PeerId, frame: Frame, bytes: Uint8Array): string | null;
   onOpen(peer: PeerId): void;
   onClose(peer: PeerId): void;
 }
@@ -55,7 +56,7 @@ export class Mail {
 
   #receiveFrame(from: PeerId, bytes: Uint8Array): void {
     try {
-      const refused = this.handlers.onFrame(from, decodeFrame(bytes));
+      const refused = this.handlers.onFrame(from, decodeFrame(bytes), bytes);
       if (refused) this.refusals.add(from, refused);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
