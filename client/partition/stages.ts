@@ -63,9 +63,11 @@ export function countsBy(units: number, shares: readonly number[], counts: numbe
 /** A tensor that is whole somewhere, as a stage would go on with it. */
 export type Settled = 'slices' | 'copies' | 'owner';
 
-/** What is written under a split, once its sums are complete. */
-export const settledAs = (split: Split): Settled =>
-  split === 'copies' || split === 'owner' ? split : 'slices';
+/** What is written under a split, once its sums are complete: by everybody, where the bias is among them already. */
+export function settledAs(split: Split): Settled {
+  if (split === 'summand') return 'copies';
+  return split === 'copies' || split === 'owner' ? split : 'slices';
+}
 
 /**
  * The last units are the classes: what comes after their last product belongs to the loss. Where that product is cut by rows and nothing

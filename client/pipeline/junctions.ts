@@ -219,10 +219,16 @@ export class Junctions {
     return gaps;
   }
 
-  /** Peers that could pass on what goes to another, and what is lost on the way to them as far as is known. */
+  /** Peers that could pass on what goes to another, and what is lost on the way to them: where nothing comes from there, as elsewhere. */
   #detours(to: PeerId, patience: Patience): { peer: PeerId; share: number }[] {
     const peers = this.context.transport.peers().filter((peer) => peer !== to);
-    return peers.map((peer) => ({ peer, share: patience.loss(peer).share }));
+    const known = peers.map((peer) => patience.loss(peer)).filter(({ isKnown }) => isKnown);
+    const shares = (known.length > 0 ? known : [patience.loss(to)]).map(({ share }) => share);
+    const usual = shares.reduce((sum, share) => sum + share, 0) / shares.length;
+    return peers.map((peer) => {
+      const { share, isKnown } = patience.loss(peer);
+      return { peer, share: isKnown ? share : usual };
+    });
   }
 
   #exitOf(kind: Kind, segment: number): BoundaryView | null {

@@ -9,11 +9,14 @@ export class LossShare {
   share = 0;
   /** The same of parts that follow one of which most was lost: more than `share` where losses come in a row. */
   afterLoss = 0;
+  /** True once anything came from there, or should have. */
+  isKnown = false;
   #wasLost = false;
 
   /** Of so many frames of a part so many came in time. */
   add(sent: number, came: number): void {
     if (sent <= 0) return;
+    this.isKnown = true;
     const lost = (sent - came) / sent;
     this.share += WEIGHT * (lost - this.share);
     if (this.#wasLost) this.afterLoss += WEIGHT * (lost - this.afterLoss);

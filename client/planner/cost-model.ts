@@ -36,8 +36,6 @@ export const objectiveOf = ({ spanMs, extraMs }: Tail): number => spanMs + extra
 export const TRAFFIC_WEIGHT = 0.01;
 /** All important units on devices that are never there would be worth this many ideal steps. */
 export const RISK_WEIGHT = 0.1;
-/** Where links lose more than this, units should have more than one way to the next stage. */
-export const FRAGILE_LOSS = 0.02;
 /** A slice over such links must win this share of an ideal step. */
 export const FRAGILE_WEIGHT = 0.1;
 
@@ -136,7 +134,7 @@ export class CostModel {
       hopMs = way.latencyMs + bytes * way.msPerByte;
       linkMs = Math.max(linkMs, bytes * way.msPerByte);
       trafficMs += 2 * bytes * way.trafficMsPerByte;
-      if (way.fragileLoss >= FRAGILE_LOSS) fragile = 1;
+      if (way.fragileLoss >= problem.fragileFrom) fragile = 1;
     }
     // Weight gradients keep nobody waiting.
     const workMs = cost.forwardMs + cost.inputGradientMs;

@@ -9,7 +9,7 @@ export interface Crossing {
   msPerByte: number;
   /** On all links together. */
   trafficMsPerByte: number;
-  /** Largest loss of a link on which units have this one source while others could have more. */
+  /** Largest loss of a link on which units have this one source while others could have more; -1 where there is none. */
   fragileLoss: number;
 }
 
@@ -20,7 +20,7 @@ export function crossing(problem: Problem, before: Crew, exit: Layout, after: Cr
   let latencyMs = 0;
   let msPerByte = 0;
   let trafficMsPerByte = 0;
-  let fragileLoss = 0;
+  let fragileLoss = -1;
   const senders = exit === 'owner' ? 1 : before.lanes.length;
   const receivers = entry === 'owner' ? 1 : after.lanes.length;
   const sent = before.starts;

@@ -6,7 +6,7 @@ const CUTS_MAX = 32;
 /** Where a stage may end: before node `at`. */
 export interface Cut {
   at: number;
-  /** After a product that is complete only in the sum over lanes; else before the next product, with everything that follows units. */
+  /** After a product, and its bias, that is complete only in the sum over lanes; else before the next product, with everything that follows units. */
   isAfterProduct: boolean;
 }
 
@@ -16,6 +16,7 @@ export function cutsOf(graph: ModelGraph): Cut[] {
   const firstRead = new Array<number>(nodes.length + 1).fill(nodes.length);
   for (let n = nodes.length - 1; n >= 0; n--) firstRead[n] = Math.min(firstRead[n + 1], ...nodes[n].inputs);
   const isProduct = (n: number) => nodes[n].kind === 'linear';
+  const isBias = (n: number) => nodes[n].op.kind === 'bias' && isProduct(n - 1);
   const hasProduct = (from: number, to: number) =>
     nodes.slice(from, to).some(({ kind }) => kind === 'linear');
   const cuts: Cut[] = [];
@@ -23,7 +24,8 @@ export function cutsOf(graph: ModelGraph): Cut[] {
     // A residual connection that is open here would have to cross the cut by itself.
     if (firstRead[at] < at - 1 || !hasProduct(0, at) || !hasProduct(at, nodes.length)) continue;
     const isBefore = isProduct(at) || nodes[at].op.kind === 'depthwiseConv2d';
-    if (isBefore || isProduct(at - 1)) cuts.push({ at, isAfterProduct: !isBefore });
+    const isSum = isBias(at - 1) || (isProduct(at - 1) && !isBias(at));
+    if (isBefore || isSum) cuts.push({ at, isAfterProduct: !isBefore });
   }
   return cuts.length <= CUTS_MAX ? cuts : thinned(graph, cuts);
 }

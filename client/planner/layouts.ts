@@ -146,7 +146,16 @@ function splitsOf({ graph }: Problem, { live }: Way, node: Node): readonly Split
     return node.output.space === last.output.space ? ['rows'] : ['columns', 'rows'];
   }
   const from = node.inputs.map((input) => live.find(({ tensor }) => tensor === input)!.settled);
-  return [lossSplit(graph, node) ?? splitOf(node, from, belongsToLoss(graph, node))];
+  const atLoss = lossSplit(graph, node);
+  if (atLoss) return [atLoss];
+  const usual = splitOf(node, from, belongsToLoss(graph, node));
+  return usual === 'slices' && isAfterSum(live, node) ? [usual, 'summand'] : [usual];
+}
+
+/** True for the bias of a product that is cut by rows and not complete yet: a lane can add it before, and all complete the sums. */
+function isAfterSum(live: readonly Live[], { op, inputs }: Node): boolean {
+  const known = live.find(({ tensor }) => tensor === inputs[0]);
+  return op.kind === 'bias' && known?.layouts === LAYOUT_BITS.partial;
 }
 
 /** The same walk as `partitionOf`, which says where exchanges are. */
@@ -169,6 +178,7 @@ function extend(problem: Problem, way: Way, node: Node, split: Split, lastReads:
     if (lastReads[tensor + 1] <= node.index) continue;
     live.push(isNew ? { tensor, layouts: layouts | LAYOUT_BITS[reads], settled } : known);
   }
+  if (split === 'copies') priceMs += copiesPriceOf(problem, node);
   live.push({ tensor: node.index, layouts: LAYOUT_BITS[writes], settled: settledAs(split) });
   const exchangeCount = way.exchangeCount + exchanges.length;
   return { before: way, node, split, entry, live, exchanges, exchangeCount, priceMs };
@@ -189,6 +199,11 @@ function summed(problem: Problem, way: Way): Way {
 
 /** Where all else is equal, lanes complete their own slices: copies of everything take memory. */
 const COPIES_PRICE = 1.01;
+
+/** What each of two lanes computes more where both compute all of a node. */
+const copiesPriceOf = ({ workers }: Problem, { index }: Node): number =>
+  (0.5 * workers.reduce((sum, { forwardMs, backwardMs }) => sum + forwardMs[index] + backwardMs[index], 0)) /
+  workers.length;
 
 /** Of one exchange, there and back, on a typical link: every lane is told what the others have. */
 function priceOf({ typical, rows }: Problem, width: number): number {

@@ -16,8 +16,8 @@ export interface StageLoad {
   stateBytes: number[];
   /** Per slot: share of the model's operations. */
   operations: number[];
-  /** The slot of the units whose sums the owner adds a bias to, so that it needs some of them; -1 for none. */
-  summandSlot: number;
+  /** The slots of units to whose sums the owner adds a bias, so that it needs some of them. */
+  summandSlots: readonly number[];
   /** Exchanges that each lane takes part in with each other, and those with the owner alone. */
   amongAll: ExchangeLoad;
   withOwner: ExchangeLoad;
@@ -69,14 +69,15 @@ export function stageLoad(problem: Problem, layout: StageLayout): StageLoad {
       passesMs[whole + 2] += fixed * weightsMs[node];
     }
   });
-  const summand = splits.indexOf('summand');
   const { amongAll, withOwner } = exchangeLoads(problem, exchanges);
   return {
     classes,
     passesMs,
     stateBytes,
     operations: ownOperations,
-    summandSlot: summand < 0 ? -1 : nodeSlots[graph.nodes[start + summand].inputs[0] - start],
+    summandSlots: splits.flatMap((split, i) =>
+      split === 'summand' ? [nodeSlots[graph.nodes[start + i].inputs[0] - start]] : [],
+    ),
     amongAll,
     withOwner,
   };

@@ -56,6 +56,8 @@ export interface Worker extends Pick<
 }
 
 /** Everything that plans are made from. */
+const FRAGILE_LOSS = 0.02;
+
 export interface Problem {
   graph: ModelGraph;
   /** Samples per micro-batch. */
@@ -71,6 +73,8 @@ export interface Problem {
   grain: number;
   /** Slices all alike, whatever was measured. */
   isEven: boolean;
+  /** Links that lose as much should not be the one way of units to the next stage; all of them where a run goes on without lost parts. */
+  fragileFrom: number;
   /** Best first: fast, well linked, steady. Indices of workers are ranks. */
   workers: readonly Worker[];
   /** Some have a budget for memory. */
@@ -143,6 +147,7 @@ export function problemOf(
     optimizerArrays,
     grain: Math.min(...devices.map((device) => device.grain)),
     isEven: config.shares === 'even',
+    fragileFrom: config.rule === 'deadline' ? 0 : FRAGILE_LOSS,
     workers: ranked,
     hasBudgets: ranked.some(({ memoryBytes }) => memoryBytes < Infinity),
     links: table.inOrder(ranking),

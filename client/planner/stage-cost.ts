@@ -26,7 +26,7 @@ const fractions: (readonly number[])[] = [];
 const importance: (readonly number[])[] = [];
 
 export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageCost {
-  const { classes, passesMs, operations, stateBytes, summandSlot, amongAll, withOwner } = load;
+  const { classes, passesMs, operations, stateBytes, summandSlots, amongAll, withOwner } = load;
   const { workers, wireShare } = problem;
   const segments = 1 + amongAll.count + withOwner.count;
   const whole = classes.length;
@@ -38,7 +38,8 @@ export function stageCost(problem: Problem, load: StageLoad, crew: Crew): StageC
   let slowestGradientMs = 0;
   let busyMs = 0;
   let risk = 0;
-  let isWhole = summandSlot < 0 || fractions[summandSlot][0] > 0;
+  let isWhole = true;
+  for (const slot of summandSlots) if (fractions[slot][0] === 0) isWhole = false;
   for (let k = 0; k < crew.lanes.length; k++) {
     const { taskMs, reliability } = workers[crew.lanes[k]];
     const first = 3 * crew.lanes[k] * (whole + 2);

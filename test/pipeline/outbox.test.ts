@@ -161,7 +161,7 @@ describe('the outbox', () => {
       () => undefined,
       LINE_MS,
       0,
-      () => 1,
+      () => [],
       () => nowMs,
     );
     const told: [number, number | null][] = [];

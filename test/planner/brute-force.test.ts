@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import { candidates, type Kind } from '../../client/planner/candidates.ts';
 import {
   CostModel,
-  FRAGILE_LOSS,
   FRAGILE_WEIGHT,
   objectiveOf,
   RISK_WEIGHT,
@@ -87,7 +86,7 @@ function bruteForce(model: CostModel, kind: Kind): Tail | null {
 
 /** The objective written down from its definition, stage by stage from the samples. */
 function objectiveFromScratch({ problem, idealStepMs, loadOf }: CostModel, first: Tail): number {
-  const { microBatches: m, tensorBytes } = problem;
+  const { microBatches: m, tensorBytes, fragileFrom } = problem;
   const tails: Tail[] = [];
   for (let at: Tail | null = first; at; at = at.next) tails.push(at);
   let extraMs = 0;
@@ -104,7 +103,7 @@ function objectiveFromScratch({ problem, idealStepMs, loadOf }: CostModel, first
     const linkMs = Math.max(cost.linkMs, way ? bytes * way.msPerByte : 0);
     extraMs += TRAFFIC_WEIGHT * m * (cost.trafficMs + (way ? 2 * bytes * way.trafficMsPerByte : 0));
     extraMs += idealStepMs * RISK_WEIGHT * cost.risk;
-    if (way && way.fragileLoss >= FRAGILE_LOSS) extraMs += idealStepMs * FRAGILE_WEIGHT;
+    if (way && way.fragileLoss >= fragileFrom) extraMs += idealStepMs * FRAGILE_WEIGHT;
     return { cost, inFlight, workMs, passMs, linkMs };
   });
   const spans = stages.map(({ cost, inFlight, workMs, linkMs }, s) => {

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { modelGraph } from '../../client/model/graph.ts';
+import { passagesOf } from '../../client/partition/exchange.ts';
+import { partitionOf } from '../../client/partition/partition.ts';
 import { candidates, type Kind } from '../../client/planner/candidates.ts';
 import { CostModel, objectiveOf, type Laid, type Tail } from '../../client/planner/cost-model.ts';
 import { improved } from '../../client/planner/placement.ts';
@@ -104,17 +107,31 @@ describe('who gets which block', () => {
 
   it('keeps peers without a link apart', () => {
     const config = roomOf({ model: 'mlp', grid: { stages: 3, lanes: 2 } }, [1]).config;
-    // 0 and 1 cannot reach each other, and so cannot 2 and 3: they may only be two stages apart.
+    // 0 and 1 cannot reach each other, and so cannot 2 and 3.
     const far = (a: number, b: number) => (a === 0 && b === 1) || (a === 2 && b === 3);
     const room: Room = {
       config,
       devices: Array.from({ length: 6 }, (_, i) => deviceOf(config.model, i, 200)),
       links: linksOf(6, (a, b) => (far(a, b) ? null : {})),
     };
-    const stages = places(room);
-    const stageOf = (i: number) => stages.findIndex((lanes) => lanes.includes(idOf(i)));
-    assert.equal(Math.abs(stageOf(0) - stageOf(1)), 2);
-    assert.equal(Math.abs(stageOf(2) - stageOf(3)), 2);
+    const { stages } = plan(room);
+    const partition = partitionOf(modelGraph(config.model), stages);
+    let passages = 0;
+    for (const { index } of partition.boundaries) {
+      const [before, after] = [0, 1].map((beyond) => stages[partition.segments[index + beyond].stage].lanes);
+      for (const { from, to } of passagesOf(partition, index)) {
+        const pair = [before[from], after[to]].sort().join();
+        assert.ok(
+          ![
+            [0, 1],
+            [2, 3],
+          ].some((apart) => apart.map(idOf).join() === pair),
+          pair,
+        );
+        passages++;
+      }
+    }
+    assert.ok(passages > 0);
   });
 
   it('leaves out whom nobody can reach', () => {

@@ -53,10 +53,16 @@ function cutBy(graph: ModelGraph, choices: Choices): Cut {
   const stages = edges.slice(1).map((end, s): Stage => {
     const { lanes, owner } = choices.stages[s];
     const nodes: [number, number] = [edges[s], end];
-    const splits = graph.nodes.slice(...nodes).map((node) => {
-      const options = legalSplits(graph, node, lanes);
-      return options[choices.splits[node.index % choices.splits.length] % options.length];
-    });
+    const splits: Split[] = [];
+    for (const node of graph.nodes.slice(...nodes)) {
+      const isAfterSum =
+        node.op.kind === 'bias' && splits.at(-1) === 'rows' && node.index < graph.nodes.length - 1;
+      const options: Split[] = [
+        ...(isAfterSum ? (['summand', 'summand'] as const) : []),
+        ...legalSplits(graph, node, lanes),
+      ];
+      splits.push(options[choices.splits[node.index % choices.splits.length] % options.length]);
+    }
     const atLoss = lossSplits(graph);
     const product = splits.length - (atLoss?.length ?? 0) - 1;
     if (choices.sharesLoss && atLoss && lanes > 1 && end === graph.nodes.length && product >= 0)
