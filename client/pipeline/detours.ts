@@ -10,6 +10,10 @@ export interface Route {
   to: PeerId;
 }
 
+/** Parts go several times, and some of them by way of others, only where they may get lost and nobody asks for them again. */
+export const takesDetours = ({ rule, copies }: Pick<RunConfig, 'rule' | 'copies'>): boolean =>
+  rule === 'deadline' && copies !== false;
+
 /**
  * The way of a frame that a third peer passes on, by the plan that both ends have; otherwise why there is none, as a short stable word.
  * The header says the lanes, the plan says who they are.

@@ -232,7 +232,7 @@ export class Inbox {
       const sent = this.#deadlines.framesSent(lane, sequence, whole);
       if (came < whole) gaps.set(lane, part?.framesSeen ?? new Set());
       if (came < sent) this.#deadlines.noteLost(lane, sequence);
-      patience?.loss(end.peer).add(sent, Math.min(sent, part?.firstCopies ?? 0));
+      patience?.lossOf(end.peer).add(sent, Math.min(sent, part?.firstCopies ?? 0));
       onUsed?.(end, whole, sent, came);
     }
     this.#deadlines.close(sequence);

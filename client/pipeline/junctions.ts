@@ -6,6 +6,7 @@ import type { Plan } from '../../shared/schema/plan.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { Assignment, BoundaryView, LaneEnd } from './assignment.ts';
+import { takesDetours } from './detours.ts';
 import { Inbox, type Arrival } from './inbox.ts';
 import { Notices, type PartsNotice } from './notices.ts';
 import { Outbox, type Request } from './outbox.ts';
@@ -60,7 +61,8 @@ export class Junctions {
       forward: before && this.#inbox('forward', before),
       backward: after && this.#inbox('backward', { ...after, ends: after.gradientEnds }),
     }));
-    this.#notices = patience && new Notices(clock, (to, notice) => context.tell(to, notice));
+    const tell = (to: PeerId, notice: PartsNotice) => context.tell(to, notice);
+    this.#notices = patience && new Notices(clock, tell, (peer) => patience.lossOf(peer).told());
     this.#outbox = new Outbox(
       transport,
       plan,
@@ -72,8 +74,8 @@ export class Junctions {
       patience && patience.rule !== 'stall' ? patience.capMs : Infinity,
       // Nobody is further ahead of a receiver than this; once over, for those who answer late.
       patience && patience.requests > 0 ? 2 * patience.inFlight : 0,
-      patience?.rule === 'deadline' && config.copies !== false
-        ? (to, bytes) => waysAgain(to, bytes, patience.loss(to), this.#detours(to, patience))
+      patience && takesDetours(config)
+        ? (to, bytes) => waysAgain(to, bytes, patience.lossTo(to), this.#detours(to, patience))
         : undefined,
       () => clock.now(),
     );
@@ -86,7 +88,8 @@ export class Junctions {
   }
 
   /** Null when taken, otherwise why the notice is refused. */
-  hear(from: PeerId, { streams }: PartsNotice): string | null {
+  hear(from: PeerId, { streams, loss }: PartsNotice): string | null {
+    this.context.patience?.hearOfLoss(from, loss);
     for (const { kind, boundary, lane, step, micro, fewer } of streams) {
       const inbox = this.#inboxOf(kind, boundary);
       const complaint = inbox ? inbox.hear(from, lane, step, micro, fewer) : 'part-wrong-boundary';
@@ -222,13 +225,14 @@ export class Junctions {
   /** Peers that could pass on what goes to another, and what is lost on the way to them: where nothing comes from there, as elsewhere. */
   #detours(to: PeerId, patience: Patience): { peer: PeerId; share: number }[] {
     const peers = this.context.transport.peers().filter((peer) => peer !== to);
-    const known = peers.map((peer) => patience.loss(peer)).filter(({ isKnown }) => isKnown);
-    const shares = (known.length > 0 ? known : [patience.loss(to)]).map(({ share }) => share);
-    const usual = shares.reduce((sum, share) => sum + share, 0) / shares.length;
-    return peers.map((peer) => {
-      const { share, isKnown } = patience.loss(peer);
-      return { peer, share: isKnown ? share : usual };
-    });
+    const losses = peers.map((peer) => ({
+      peer,
+      share: patience.isLossKnown(peer) ? patience.lossTo(peer).share : null,
+    }));
+    const known = losses.flatMap(({ share }) => share ?? []);
+    if (known.length === 0) known.push(patience.lossTo(to).share);
+    const usual = known.reduce((sum, share) => sum + share, 0) / known.length;
+    return losses.map(({ peer, share }) => ({ peer, share: share ?? usual }));
   }
 
   #exitOf(kind: Kind, segment: number): BoundaryView | null {

@@ -3,7 +3,7 @@ import { LIMITS } from '../../shared/limits.ts';
 import type { ControlOf } from '../../shared/schema/control.ts';
 import type { Cancel, Clock } from '../ports/clock.ts';
 
-export type PartsNotice = Pick<ControlOf<'parts'>, 'streams'>;
+export type PartsNotice = Pick<ControlOf<'parts'>, 'streams' | 'loss'>;
 type Stream = PartsNotice['streams'][number];
 export type StreamId = Pick<Stream, 'kind' | 'boundary' | 'lane'>;
 
@@ -19,6 +19,8 @@ export class Notices {
   constructor(
     private readonly clock: Clock,
     private readonly tell: (to: PeerId, notice: PartsNotice) => void,
+    /** What is lost of a peer's own parts: it wants to know how its link is. */
+    private readonly lossFrom: (peer: PeerId) => PartsNotice['loss'],
   ) {}
 
   /** @param frames where not all frames of the part have left: how many */
@@ -57,6 +59,9 @@ export class Notices {
     this.#dueMs = Infinity;
     const pending = [...this.#pending];
     this.#pending.clear();
-    for (const [to, streams] of pending) this.tell(to, { streams: [...streams.values()] });
+    for (const [to, streams] of pending) {
+      const loss = this.lossFrom(to);
+      this.tell(to, { streams: [...streams.values()], ...(loss && { loss }) });
+    }
   }
 }

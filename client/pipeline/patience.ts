@@ -2,7 +2,7 @@ import type { PeerId } from '../../shared/ids.ts';
 import { LIMITS } from '../../shared/limits.ts';
 import type { LossRule } from '../../shared/schema/config.ts';
 import { Lateness } from './lateness.ts';
-import { LossShare } from './redundancy.ts';
+import { LossShare, NO_LOSS, type Loss } from './redundancy.ts';
 import { Budget } from './wait-budget.ts';
 
 /** How long one block waits for parts: the rule, what was seen of each link, and what waiting was in vain in this step. */
@@ -10,6 +10,8 @@ export class Patience {
   readonly #links = new Map<PeerId, Lateness>();
   readonly #repairs = new Map<PeerId, Lateness>();
   readonly #losses = new Map<PeerId, LossShare>();
+  /** What others say of the links to them. */
+  readonly #told = new Map<PeerId, Loss>();
   /** Peers that let a deadline pass without a sign; nobody waits for them until they have caught up. */
   readonly #absent = new Set<PeerId>();
   /** Waiting for what others' parts, or its own frames, say should come. */
@@ -51,8 +53,24 @@ export class Patience {
     return repair;
   }
 
-  /** What the link from a peer loses, and by that, as far as one knows, the link to it. */
-  loss(peer: PeerId): LossShare {
+  /** What a peer says that the link to it loses; nothing: next to nothing. */
+  hearOfLoss(peer: PeerId, loss: Loss | undefined): void {
+    this.#told.set(peer, loss ?? NO_LOSS);
+  }
+
+  /** What the link to a peer loses: what it says of that, or what is lost the other way if that is more, for it may not be heard. */
+  lossTo(peer: PeerId): Loss {
+    const own = this.lossOf(peer);
+    const { share, afterLoss } = this.#told.get(peer) ?? NO_LOSS;
+    return { share: Math.max(share, own.share), afterLoss: Math.max(afterLoss, own.afterLoss) };
+  }
+
+  isLossKnown(peer: PeerId): boolean {
+    return this.#told.has(peer) || this.lossOf(peer).isKnown;
+  }
+
+  /** What the link from a peer loses. */
+  lossOf(peer: PeerId): LossShare {
     let loss = this.#losses.get(peer);
     if (!loss) this.#losses.set(peer, (loss = new LossShare()));
     return loss;

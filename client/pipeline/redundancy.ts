@@ -4,10 +4,19 @@ import { LIMITS } from '../../shared/limits.ts';
 /** Weight of a new part in the moving averages. */
 const WEIGHT = 1 / 16;
 
-/** What share of the frames of one link is lost, of those that came for the first time: copies are there to make good for it. */
-export class LossShare {
-  share = 0;
+/** What a link loses. */
+export interface Loss {
+  /** Of all frames, 0 to 1. */
+  share: number;
   /** The same of parts that follow one of which most was lost: more than `share` where losses come in a row. */
+  afterLoss: number;
+}
+
+export const NO_LOSS: Loss = { share: 0, afterLoss: 0 };
+
+/** What share of the frames of one link is lost, of those that came for the first time: copies are there to make good for it. */
+export class LossShare implements Loss {
+  share = 0;
   afterLoss = 0;
   /** True once anything came from there, or should have. */
   isKnown = false;
@@ -21,6 +30,12 @@ export class LossShare {
     this.share += WEIGHT * (lost - this.share);
     if (this.#wasLost) this.afterLoss += WEIGHT * (lost - this.afterLoss);
     this.#wasLost = lost > 0.5;
+  }
+
+  /** What the sender is told, if it is worth a word. */
+  told(): Loss | undefined {
+    const { share, afterLoss } = this;
+    return share < LIMITS.pipeline.lossWorthCopies ? undefined : { share, afterLoss };
   }
 }
 
@@ -44,7 +59,7 @@ export function copiesOf(partBytes: number, lossShare: number): number {
 export function waysAgain(
   to: PeerId,
   partBytes: number,
-  link: Pick<LossShare, 'share' | 'afterLoss'>,
+  link: Loss,
   others: readonly { peer: PeerId; share: number }[],
 ): PeerId[] {
   const copies = copiesOf(partBytes, link.share);

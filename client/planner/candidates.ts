@@ -75,7 +75,7 @@ export function candidates(model: CostModel, kind: Kind, grid: Grid | null, boun
   }
   plans.forEach(({ shape, tail }, i) => {
     if (i >= effort.shaken) keep(tail);
-    else keep(improved(model, shape, shaken(model, shape, tail, SHAKEN_CHANGES), LAST_CHANGES));
+    else keep(improved(model, shape, shaken(model, shape, tail, SHAKEN_CHANGES, !isDeep), LAST_CHANGES));
   });
   const bestMs = () => Math.min(boundMs, ...[...found.values()].map(objectiveOf));
   if (model.problem.workers.length <= SEARCHED_ROOM) {

@@ -101,7 +101,8 @@ export function severalLaneLayouts(problem: Problem, start: number, cuts: readon
       const { writes } = LAYOUTS[way.split];
       if (n + 1 === nodes.length)
         keepCheapest(ends, writes === 'partial' ? summed(problem, way) : way, endsAlike);
-      else if (!cut!.isAfterProduct || writes === 'partial') keepCheapest(ends, way, endsAlike);
+      else if (cut!.isAfterProduct ? writes === 'partial' : !isCompletedByAll(way))
+        keepCheapest(ends, way, endsAlike);
     }
     found.push(...ends.map((way) => layoutOf(way, start, n + 1)));
   }
@@ -182,6 +183,13 @@ function extend(problem: Problem, way: Way, node: Node, split: Split, lastReads:
   live.push({ tensor: node.index, layouts: LAYOUT_BITS[writes], settled: settledAs(split) });
   const exchangeCount = way.exchangeCount + exchanges.length;
   return { before: way, node, split, entry, live, exchanges, exchangeCount, priceMs };
+}
+
+/** True where every lane has completed sums and done nothing but what follows units since: the stage might as well end before, and send the sums. */
+function isCompletedByAll(last: Way): boolean {
+  let way: Way | null = last;
+  while (way?.split === 'copies' && way.node?.kind === 'unitwise') way = way.before;
+  return way?.split === 'summand';
 }
 
 /** A way to the model's end, its scores completed by every lane. */

@@ -42,19 +42,46 @@ export function improved(model: CostModel, shape: Shape, tail: Tail, trials: num
 const settled = new WeakSet<Tail>();
 
 /**
- * Tries to leave a plan that no single change improves: shifts one cut, though that be worse, and improves what comes of it. A better
- * plan is taken at once, and shaken in turn.
+ * Tries to leave a plan that no single change improves: shifts one cut, or moves the least of a stage's workers elsewhere where `moves` says
+ * so, though that be worse, and improves what comes of it. A better plan is taken at once, and shaken in turn.
  */
-export function shaken(model: CostModel, shape: Shape, tail: Tail, trials: number): Tail {
+export function shaken(model: CostModel, shape: Shape, tail: Tail, trials: number, moves: boolean): Tail {
+  for (const other of neighbours(model, shape, tail, moves)) {
+    const better = improved(model, shape, other, trials);
+    if (objectiveOf(better) < objectiveOf(tail) * BETTER) return shaken(model, shape, better, trials, moves);
+  }
+  return tail;
+}
+
+function* neighbours(model: CostModel, shape: Shape, tail: Tail, moves: boolean): Generator<Tail> {
   for (let stage = 0; stage < shape.stages - 1; stage++) {
     for (const shift of SHIFTS) {
       const other = shifted(model, tail, stage, shift);
-      const better = other && improved(model, shape, other, trials);
-      if (better && objectiveOf(better) < objectiveOf(tail) * BETTER)
-        return shaken(model, shape, better, trials);
+      if (other) yield other;
     }
   }
-  return tail;
+  if (!moves) return;
+  for (let from = 0; from < shape.stages; from++) {
+    for (let to = 0; to < shape.stages; to++) {
+      const other = to === from ? null : moved(model, shape, tail, from, to);
+      if (other) yield other;
+    }
+  }
+}
+
+/** The same plan with the worker of least rank in another stage; null where it may not go or come, or has no room. */
+function moved(model: CostModel, shape: Shape, tail: Tail, from: number, to: number): Tail | null {
+  const { tails, groups } = arrangementOf(model, tail);
+  if (groups[from].length <= shape.lanesMin || groups[to].length >= shape.lanesMax) return null;
+  const worker = groups[from][groups[from].length - 1];
+  let built: Tail | null = null;
+  for (let s = tails.length - 1; s >= 0; s--) {
+    const lanes =
+      s === from ? changed(groups[s], worker, null) : s === to ? changed(groups[s], null, worker) : groups[s];
+    built = model.prepend(tails[s].layout, model.crews.of(lanes), built);
+    if (!built) return null;
+  }
+  return built;
 }
 
 /** How far cuts are shifted, in places: a layer has two, before it and after its product. */

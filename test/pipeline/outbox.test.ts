@@ -251,4 +251,44 @@ describe('parts that may get lost', () => {
     assert.deepEqual(asked, [['other', forwardBytes]]);
     assert.equal(resentBytes, 1.5 * forwardBytes);
   });
+
+  it('go by way of others, too: the header says to which lane', async () => {
+    const link = new NarrowLink(10);
+    const told: string[] = [];
+    const { send } = link;
+    link.send = (to, channel, bytes) => {
+      told.push(to);
+      return send.call(link, to, channel, bytes);
+    };
+    const outbox = outboxWith(link, new Traffic(), () => ['third', 'other']);
+    assert.deepEqual(await outbox.send(departure(1, [end('other', 3)])), []);
+    assert.deepEqual(told, ['other', 'third', 'other']);
+    assert.deepEqual(
+      link.sent.map(({ toLane, attempt = 0 }) => [toLane, attempt]),
+      [
+        [undefined, 0],
+        [3, 1],
+        [undefined, 2],
+      ],
+    );
+  });
+
+  it('go by way of others alone where their own link is gone, and are lost where nobody takes them', async () => {
+    const link = new NarrowLink(10);
+    const { send } = link;
+    link.send = (to, channel, bytes) => to !== 'other' && send.call(link, to, channel, bytes);
+    link.whenWritable = () => Promise.resolve(false);
+    const around = outboxWith(link, new Traffic(), () => ['third', 'other']);
+    assert.deepEqual(await around.send(departure(2, [end('other', 1)])), []);
+    assert.deepEqual(
+      link.sent.map(({ offset, toLane }) => [offset / WIDTH, toLane]),
+      [
+        [0, 1],
+        [1, 1],
+      ],
+    );
+    const straight = outboxWith(link, new Traffic(), () => ['other']);
+    assert.deepEqual(await straight.send(departure(2, [end('other', 1)])), ['other']);
+    assert.equal(link.sent.length, 2);
+  });
 });

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { copiesOf, LossShare } from '../../client/pipeline/redundancy.ts';
+import { copiesOf, LossShare, waysAgain } from '../../client/pipeline/redundancy.ts';
 import { randomUniform } from '../../shared/counter-random.ts';
 import { LIMITS } from '../../shared/limits.ts';
 
-const { lossWorthCopies, mediumPartBytes, mediumPartCopies, smallPartBytes, smallPartCopies } =
+const { detours, lossWorthCopies, mediumPartBytes, mediumPartCopies, smallPartBytes, smallPartCopies } =
   LIMITS.pipeline;
 
 describe('how often a part goes', () => {
@@ -40,5 +40,55 @@ describe('the loss of a link', () => {
     assert.ok(loss.share < lossWorthCopies);
     loss.add(0, 0);
     assert.ok(loss.share < lossWorthCopies, 'what is not sent is not lost');
+  });
+});
+
+describe('losses in a row', () => {
+  /** What is measured of a link that is down, and up again, for so many parts in turn. */
+  function linkOf(downParts: number, upParts: number, share = 0): LossShare {
+    const loss = new LossShare();
+    for (let part = 0; part < 600; part++) {
+      const isDown = part % (downParts + upParts) < downParts;
+      loss.add(1, isDown || randomUniform(2, part) < share ? 0 : 1);
+    }
+    return loss;
+  }
+
+  it('are told from losses one by one, which say nothing of the next', () => {
+    assert.ok(linkOf(40, 120).afterLoss > 0.8);
+    const single = linkOf(0, 1, 0.3);
+    assert.ok(Math.abs(single.afterLoss - 0.3) < 0.2, `${single.afterLoss}`);
+    assert.equal(linkOf(0, 1).afterLoss, 0);
+  });
+});
+
+describe('the ways of a part that goes again', () => {
+  const { smallPartBytes: small, mediumPartBytes: medium } = LIMITS.pipeline;
+  const good = [0.02, 0, 0.01].map((share, i) => ({ peer: `good${i}`, share }));
+  const inRows = { share: 0.3, afterLoss: 0.95 };
+  const oneByOne = { share: 0.3, afterLoss: 0.3 };
+
+  it('are straight where the link loses one by one as little as a way over two others', () => {
+    const alike = [{ peer: 'other', share: 0.3 }];
+    assert.deepEqual(waysAgain('to', small, oneByOne, alike), ['to', 'to', 'to']);
+    assert.deepEqual(waysAgain('to', medium, oneByOne, alike), ['to']);
+    assert.deepEqual(waysAgain('to', medium + 1, oneByOne, alike), []);
+    assert.deepEqual(waysAgain('to', small, inRows, []), ['to', 'to', 'to']);
+  });
+
+  it('lead first by the best of those that lose less, where one loss foretells the next', () => {
+    assert.equal(detours, 2);
+    assert.deepEqual(waysAgain('to', small, inRows, good), ['good1', 'good2', 'to']);
+    assert.deepEqual(waysAgain('to', medium, inRows, good), ['good1', 'good2']);
+    assert.deepEqual(waysAgain('to', medium + 1, inRows, good), ['good1']);
+    const bad = [
+      { peer: 'bad', share: 0.8 },
+      { peer: 'fair', share: 0.5 },
+    ];
+    assert.deepEqual(waysAgain('to', medium, inRows, bad), ['fair']);
+  });
+
+  it('are none where next to nothing is lost any more, whatever was lost once', () => {
+    assert.deepEqual(waysAgain('to', small, { share: 0.01, afterLoss: 0.95 }, good), []);
   });
 });

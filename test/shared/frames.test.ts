@@ -58,10 +58,18 @@ const blob: fc.Arbitrary<Frame> = fc
     }),
   );
 
+const detour: fc.Arbitrary<Frame> = fc
+  .tuple(
+    part,
+    fc.constantFrom('forward' as const, 'backward' as const),
+    fc.integer({ min: 0, max: LIMITS.room.peers - 1 }),
+  )
+  .map(([frame, kind, toLane]) => ({ ...frame, kind, toLane }) as Frame);
+
 describe('frames', () => {
   it('come out as they went in', () => {
     fc.assert(
-      fc.property(fc.oneof(part, blob), (drawn) => {
+      fc.property(fc.oneof(part, detour, blob), (drawn) => {
         const frame = { ...drawn };
         const bytes = encodeFrame(frame);
         assert.ok(bytes.length <= LIMITS.link.frameBytes);
@@ -71,9 +79,23 @@ describe('frames', () => {
     );
   });
 
+  it('are passed on only where they are parts of a step', () => {
+    const [test] = fc.sample(part, { seed: 4, numRuns: 1 });
+    const frames: Frame[] = [
+      { ...test, kind: 'evaluation', toLane: 1 } as Frame,
+      { kind: 'blob', id: 1, offset: 0, total: 4, payload: new Uint8Array(4) },
+      { kind: 'probe', index: 0, count: 1, payload: new Uint8Array(4) },
+    ];
+    for (const frame of frames) {
+      const bytes = encodeFrame(frame);
+      bytes[2] |= 2 << 3;
+      assert.throws(() => decodeFrame(bytes), { name: 'FrameError', message: /that is passed on/ });
+    }
+  });
+
   it('any bytes at all are a frame or a FrameError, never anything else', () => {
     const header = fc
-      .tuple(fc.constant(0xe9), fc.constant(PROTOCOL_VERSION), fc.integer({ min: 0, max: 6 }))
+      .tuple(fc.constant(0xe9), fc.constant(PROTOCOL_VERSION), fc.integer({ min: 0, max: 30 }))
       .map((h) => Uint8Array.from(h));
     const noise = fc.uint8Array({ maxLength: 200 });
     const looksRight = fc.tuple(header, noise).map(([start, rest]) => Uint8Array.from([...start, ...rest]));

@@ -130,6 +130,12 @@ const CASES: Case[] = [
     data: partBytes,
   },
   {
+    name: 'a part that is passed on for another, where no detours are taken',
+    reason: 'part-wrong-sender',
+    from: (s) => s.stranger,
+    data: (s) => partBytes(s, { toLane: 0 }),
+  },
+  {
     name: 'a part of another boundary',
     reason: 'part-wrong-boundary',
     data: (s) => partBytes(s, { boundary: 2 }),

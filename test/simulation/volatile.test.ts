@@ -123,6 +123,22 @@ describe('parts that are lost', () => {
     }
   });
 
+  it('parts go round a link that is down, by way of peers that both ends hear', async () => {
+    const config = configOf({ steps: 100, rule: 'deadline', shares: 'even' });
+    const { report } = await train(config);
+    const nameOf = (stage: number) =>
+      report.peers.find(({ id }) => id === report.plan.stages[stage].lanes[0])!.name;
+    const faults = { links: [{ between: [nameOf(0), nameOf(1)] as [string, string], drop: 1 }] };
+    const arrived = ({ report: { plan } }: Trained) => Math.min(...plan.boundaries.flatMap(arrivedOf));
+    const around = { ...config, faults };
+    const straight = { ...config, faults, copies: false };
+    const [got, wanted] = [await train(around), await train(straight)];
+    assert.ok(arrived(got) > 0.95, `${arrived(got)} of what was sent came in time`);
+    assert.ok(arrived(wanted) < 0.8, `${arrived(wanted)} without detours`);
+    assertAccounted(got, around);
+    assert.ok(got.report.micro_batches.skipped < 0.02 * config.steps * config.microBatches * 4);
+  });
+
   it('the same seed loses the same: the same ledger and the same numbers twice', async () => {
     const config = configOf({ rule: 'deadline', faults: { drop: 0.2, burst: 3, jitterMs: 5 } });
     const [one, two] = [await train(config), await train(config)];

@@ -6,7 +6,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Blobs } from '../taking-part/blobs.ts';
 import type { Coordinator } from '../conducting/coordinator.ts';
 import { headsOf } from '../../pipeline/assignment.ts';
-import { routeOf } from '../../pipeline/detours.ts';
+import { routeOf, takesDetours } from '../../pipeline/detours.ts';
 import { sameTerm, type Election } from '../membership/election.ts';
 import type { GoodputProbe } from '../membership/goodput.ts';
 import type { Liveness } from '../membership/liveness.ts';
@@ -155,6 +155,7 @@ export class Dispatcher {
     const { self, participant, record } = this.to;
     const { plan, config } = record;
     if (!plan || !config) return 'part-without-plan';
+    if (!takesDetours(config)) return 'part-wrong-sender';
     const route = routeOf(plan, config, frame, toLane);
     if (typeof route === 'string') return route;
     if (route.to === self) return participant.receivePart(route.origin, frame);
