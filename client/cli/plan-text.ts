@@ -82,15 +82,16 @@ function standbyText(chosen: Option, devices: readonly Device[]): string[] {
 function boundariesText({ partition }: Option, { boundaryBytes }: Prediction): string[] {
   if (boundaryBytes.length === 0) return [];
   const { boundaries, graph, segments } = partition;
-  const rows = boundaries.map(({ index, kind, from, isInner }) => [
+  const rows = boundaries.map(({ index, kind, from, isInner, isOneWay }) => [
     isInner
       ? `in stage ${segments[index].stage + 1}`
       : `${segments[index].stage + 1} to ${segments[index].stage + 2}`,
     kind,
     from.tensor < 0 ? 'input' : graph.nodes[from.tensor].layer,
     bytes(boundaryBytes[index]),
+    isOneWay ? 'forward: every lane makes the loss for itself' : 'forward, as many back',
   ]);
-  return ['', ...table(['boundary', 'kind', 'output of', 'per micro-batch and direction'], rows), ''];
+  return ['', ...table(['boundary', 'kind', 'output of', 'per micro-batch', 'which way'], rows), ''];
 }
 
 function runnersUpText(options: readonly Option[], chosen: Option, config: RunConfig): string[] {
@@ -122,9 +123,10 @@ export function plannedJson({ config, devices, chosen, options, prediction, why 
       memory_bytes: prediction.memoryBytes[s],
     })),
     standby: standbyOf(chosen, devices),
-    boundaries: chosen.partition.boundaries.map(({ index, kind, isInner }) => ({
+    boundaries: chosen.partition.boundaries.map(({ index, kind, isInner, isOneWay }) => ({
       kind,
       inner: isInner,
+      one_way: isOneWay,
       bytes: prediction.boundaryBytes[index],
     })),
     runners_up: options

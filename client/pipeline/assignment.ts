@@ -33,8 +33,6 @@ export interface BoundaryView {
 export interface BoundarySide extends BoundaryView {
   /** The lanes with which gradients are exchanged: all of them, or only this one where each makes the loss by itself. */
   gradientEnds: LaneEnd[];
-  /** True where each lane makes the loss by itself. */
-  isOneWay: boolean;
 }
 
 /** What a block does between two boundaries. */
@@ -171,9 +169,9 @@ function viewOf(
   held: UnitRange,
   endsOf: (passages: readonly Passage[]) => LaneEnd[],
 ): BoundarySide {
-  const { tensor: shape, isOneWay } = partition.boundaries[index];
+  const { tensor: shape } = partition.boundaries[index];
   const ends = endsOf(passagesOf(partition, index));
-  return { index, shape, held, ends, gradientEnds: endsOf(passagesBack(partition, index)), isOneWay };
+  return { index, shape, held, ends, gradientEnds: endsOf(passagesBack(partition, index)) };
 }
 
 /**

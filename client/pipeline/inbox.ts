@@ -167,9 +167,9 @@ export class Inbox {
     return this.#deadlines.chase();
   }
 
-  /** True where every other lane has got `by` beyond a micro-batch: whatever this block made of it now would come too late. */
-  isPassed(step: number, micro: number, self: PeerId, by = 0): boolean {
-    return this.#deadlines.isPassed(this.#sequence(step, micro) + by, self);
+  /** True where every other lane has passed a micro-batch: whatever this block made of it now would come too late. */
+  isPassed(step: number, micro: number, self: PeerId): boolean {
+    return this.#deadlines.isPassed(this.#sequence(step, micro), self);
   }
 
   /** The numbers of a micro-batch that `has` said are here; they leave the inbox. */

@@ -125,17 +125,10 @@ export class Junctions {
 
   /** True where whoever takes the output of a segment is done with a micro-batch already. */
   isPassed(segment: number, { step, micro }: Item): boolean {
-    const { patience, transport, assignment } = this.context;
-    if (patience === null) return false;
-    // Where no gradients tell, the others' next parts do: none is so many ahead of one that it has not ended.
-    if (assignment.segments[segment].after?.isOneWay)
-      return this.#inboxes[segment + 1].forward!.isPassed(
-        step,
-        micro,
-        transport.self,
-        assignment.caps.inFlight,
-      );
-    return this.#inboxes[segment].backward?.isPassed(step, micro, transport.self) ?? false;
+    const { patience, transport } = this.context;
+    return (
+      patience !== null && (this.#inboxes[segment].backward?.isPassed(step, micro, transport.self) ?? false)
+    );
   }
 
   /** What is due; null where the pass takes nothing from a boundary. */

@@ -29,6 +29,8 @@ const EXAMPLES = {
   store: { example: '--store runs.jsonl' },
 };
 const LIMIT_MS = 36_000_000;
+/** Times the simulation's ordinary device: a billion operations per second, so that a step is a matter of links, as in a room of phones. */
+const SPEED = 50;
 const COUNT = { min: 1, max: 1_000_000 };
 
 /** One run, as a line of a store. */
@@ -62,7 +64,7 @@ function readSeeds(text: string): number[] {
 }
 
 async function train({ seed, drop, steps, rule, copies, lossyTests }: Wish): Promise<Report> {
-  const room = new SimRoom(4, { data, speeds: Array<number>(4).fill(50) });
+  const room = new SimRoom(4, { data, speeds: Array<number>(4).fill(SPEED) });
   try {
     await room.settle();
     const grid = { stages: 2, lanes: 2 };

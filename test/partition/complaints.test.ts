@@ -4,7 +4,7 @@ import { modelGraph } from '../../client/model/graph.ts';
 import { partitionOf } from '../../client/partition/partition.ts';
 import type { ModelSpec } from '../../shared/model.ts';
 import type { Stage } from '../../shared/schema/plan.ts';
-import { dense, layerNorm, model } from '../support/specs.ts';
+import { dense, flatten, layerNorm, model } from '../support/specs.ts';
 import { spaceOf, stagesOf } from './cuts.ts';
 import { BESIDE, MLP } from './models-by-hand.ts';
 
@@ -127,6 +127,17 @@ describe('stages that do not fit a model are refused in one line', () => {
     assert.equal(line, 'n in stage 0 cannot be cut by slices');
     const copies = complaint((s) => (s[0].splits[2] = 'copies'), stages, spec);
     assert.equal(copies, 'n in stage 0 has parameters, which need one owner');
+  });
+
+  it('a loss on every lane that none of them has a summand of', () => {
+    const spec = model([6], [dense('a', 4), dense('b', 3, { useBias: false }), flatten('f')]);
+    const stages = stagesOf(spec, (layer) => (layer === 'b' ? 'rows' : 'columns'), [
+      { until: 'f', shares: [1, 1] },
+      { shares: [1, 1] },
+    ]);
+    stages[1].splits = ['copies'];
+    const line = complaint(() => undefined, stages, spec);
+    assert.equal(line, 'the loss is on every lane, but not all that it is made of');
   });
 
   it('a stage that ends beside a connection', () => {

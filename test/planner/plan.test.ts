@@ -261,6 +261,15 @@ describe('layers in lanes', () => {
     assert.equal(between(3e4, 0.1), 'slice');
   });
 
+  it('have more than one way between stages where a run goes on without lost parts', () => {
+    const choices = { model: 'mlp', grid: { stages: 2, lanes: 2 } };
+    const between = (rule?: 'deadline' | 'stall') =>
+      /\((\w+)\)/.exec(kinds(plan({ ...choices, ...(rule && { rule }) }, same(4)), choices))![1];
+    assert.equal(between(), 'slice');
+    assert.equal(between('stall'), 'slice');
+    assert.notEqual(between('deadline'), 'slice');
+  });
+
   it('do not cut a residual connection open', () => {
     const made = plan({ model: 'resnet', grid: { stages: 4, lanes: 2 } }, same(8));
     assert.equal(shapeOf(made), '2+2+2+2');
