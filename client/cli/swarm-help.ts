@@ -32,7 +32,7 @@ export const SWARM_HELP = `Trains one neural network in several real browsers, w
   --schedule S         ${schedule.wrapped.options.join(', ')}: steps one after the other, or overlapping, on weights a step old (sync)
   --rule R             ${rule.wrapped.options.join(', ')}: go on without late and lost parts, wait for them, drop their
                        micro-batch, or ask again a few times (links are trusted; with faults: deadline)
-  --copies C           on, off: under deadline, small parts go several times over links that lose them (on)
+  --copies C           on, off: under deadline, parts go several times over links that lose them, some by way of other peers (on)
   --steps N            optimizer steps (${defaults.steps})
   --batch N            samples per optimizer step (${defaults.batch})
   --micro-batches M    micro-batches per step; the batch divides by it (${defaults.microBatches})

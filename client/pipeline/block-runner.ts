@@ -123,8 +123,7 @@ export class BlockRunner {
     this.#begun = true;
     if (assignment.segments.some(({ takesSamples }) => takesSamples))
       this.#feeds.samples = feed((step, micro) => loader.trainSamples(step, micro));
-    if (assignment.segments.some(({ endsModel }) => endsModel))
-      this.#feeds.labels = feed((step, micro) => loader.trainLabels(step, micro));
+    if (assignment.block.head) this.#feeds.labels = feed((step, micro) => loader.trainLabels(step, micro));
     if (this.#step >= plan.endStep) this.context.onDone(this.#step);
     else this.#wake();
   }

@@ -55,9 +55,9 @@ export interface Worker extends Pick<
   reliability: number;
 }
 
-/** Everything that plans are made from. */
 const FRAGILE_LOSS = 0.02;
 
+/** Everything that plans are made from. */
 export interface Problem {
   graph: ModelGraph;
   /** Samples per micro-batch. */
