@@ -171,9 +171,10 @@ export const LIMITS = {
     deadlineFirstMs: 500,
     /** Deadlines are measured from here up: less is within what timers and processors differ by. */
     deadlineLeastMs: 25,
-    /** The same for a lane that has given no sign, where another lane's part is here: it may only be slower. */
-    deadlinePeerLeastMs: 400,
-    deadlinePeerFirstMs: 2_000,
+    /** The same for a lane that has given no sign, where another lane's part is here: half a step where its link loses parts, within this. */
+    behindLeastMs: 100,
+    behindMostMs: 400,
+    behindFirstMs: 2_000,
     /** Waiting in vain in one step of one block, or as long as the step is predicted to take. */
     waitPerStepMs: 2_000,
     /** Where nothing at all is heard of what is waited for: so many times that. */

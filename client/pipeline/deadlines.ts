@@ -53,6 +53,11 @@ export class Deadlines {
     if (sequence >= first - 1) patience.note(sender.peer, false);
   }
 
+  /** True where nothing was heard yet of what a lane sends after a part. */
+  isInOrder(lane: number, sequence: number): boolean {
+    return this.#senders.get(lane)!.through <= sequence;
+  }
+
   /** A lane sends only so many frames of a part. */
   sendsFewer(lane: number, sequence: number, frames: number): void {
     const [first, end] = this.context.window();
@@ -148,7 +153,7 @@ export class Deadlines {
     const othersMs = this.#signOfOthersMs(sequence, sender);
     if (othersMs === undefined) return patience.silenceEndMs(this.#silentSince(sequence, patience));
     if (patience.isAbsent(sender.peer)) return -Infinity;
-    return patience.endMs(othersMs, sender.behind.deadlineMs());
+    return patience.endMs(othersMs, sender.behind.deadlineMs(patience.behindLeastMs(sender.peer)));
   }
 
   #silentSince(sequence: number, patience: Patience): number {

@@ -7,6 +7,7 @@ import { releaseNumbers, takeZeros } from '../../shared/number-pool.ts';
 import { readNumbers, type WireFormat } from '../../shared/wire.ts';
 import { addRange, rangeWidth } from './parts.ts';
 import type { Patience } from './patience.ts';
+import type { Count } from './redundancy.ts';
 
 /** What an inbox may take: everything else is refused with a reason. */
 export interface Expectation {
@@ -70,6 +71,8 @@ interface Part {
 export class Inbox {
   readonly #parts = new Map<string, Part>();
   readonly #deadlines: Deadlines;
+  /** Of parts done with lately: those of which some frames had not come for the first time. */
+  readonly #short = new Map<string, Count>();
   #bytes = 0;
   /** Micro-batches, counted through all steps, before this one are done with. */
   #next = 0;
@@ -95,11 +98,12 @@ export class Inbox {
     if (complaint) return complaint;
     const end = this.#endOf(frame.lane)!;
     const sequence = this.#sequence(frame.step, frame.micro);
+    const isInOrder = this.#deadlines.isInOrder(end.lane, sequence);
     this.#deadlines.advance(end.lane, sequence);
     const [first, last] = this.expected.window();
     const isInWindow = frame.step >= first && frame.step <= last;
     if (sequence < this.#next || !isInWindow) {
-      if (sequence < this.#next) this.#deadlines.noteLate(end.lane, sequence);
+      if (sequence < this.#next) this.#noteLate(end.lane, sequence, isInOrder && !frame.attempt);
       return isInWindow || this.expected.patience ? null : 'part-wrong-step';
     }
     const key = keyOf(sequence, frame.lane);
@@ -232,12 +236,22 @@ export class Inbox {
       const sent = this.#deadlines.framesSent(lane, sequence, whole);
       if (came < whole) gaps.set(lane, part?.framesSeen ?? new Set());
       if (came < sent) this.#deadlines.noteLost(lane, sequence);
-      patience?.lossOf(end.peer).add(sent, Math.min(sent, part?.firstCopies ?? 0));
+      const firstCopies = Math.min(sent, part?.firstCopies ?? 0);
+      const count = patience?.lossOf(end.peer).add(sent, firstCopies);
+      if (count && firstCopies < sent) this.#short.set(keyOf(sequence, lane), count);
+      this.#short.delete(keyOf(sequence - LIMITS.pipeline.lateParts, lane));
       onUsed?.(end, whole, sent, came);
     }
     this.#deadlines.close(sequence);
     this.#next = sequence + 1;
     return gaps;
+  }
+
+  /** A frame came of a part that is done with. In order its sender, not the link, was slow: that is no loss, and a copy comes no sooner. */
+  #noteLate(lane: number, sequence: number, isInOrder: boolean): void {
+    this.#deadlines.noteLate(lane, sequence);
+    const count = isInOrder ? this.#short.get(keyOf(sequence, lane)) : undefined;
+    if (count) count.came = Math.min(count.sent, count.came + 1);
   }
 
   #begin(key: string, numbers: number): Part | null {

@@ -1,3 +1,5 @@
+import { LIMITS } from '../../shared/limits.ts';
+
 /** Weight of a new sample in the moving averages. */
 const WEIGHT = 1 / 8;
 /** Samples that the median is taken of. */
@@ -10,14 +12,8 @@ export class Lateness {
   #deviation = 0;
   readonly #recent: number[] = [];
 
-  /**
-   * @param leastMs what is no lateness worth telling apart: timers and busy processors differ by as much
-   * @param firstMs the deadline until enough was measured
-   */
-  constructor(
-    private readonly leastMs: number,
-    private readonly firstMs: number,
-  ) {}
+  /** @param firstMs the deadline until enough was measured */
+  constructor(private readonly firstMs: number) {}
 
   add(ms: number): void {
     if (this.#recent.length === 0) this.#mean = ms;
@@ -27,11 +23,14 @@ export class Lateness {
     if (this.#recent.length > SAMPLES) this.#recent.shift();
   }
 
-  /** How long to wait: mean + 3 deviations (as TCP's timer, RFC 6298, which takes 4), within [1.2, 4] medians; a fixed time at first. */
-  deadlineMs(): number {
+  /**
+   * How long to wait: mean + 3 deviations (as TCP's timer, RFC 6298, which takes 4), within [1.2, 4] medians; a fixed time at first.
+   * @param leastMs what is no lateness worth telling apart: timers and busy processors differ by as much
+   */
+  deadlineMs(leastMs: number = LIMITS.pipeline.deadlineLeastMs): number {
     if (this.#recent.length < SAMPLES_MIN) return this.firstMs;
     const median = [...this.#recent].sort((a, b) => a - b)[this.#recent.length >> 1];
-    const middle = Math.max(this.leastMs, median);
+    const middle = Math.max(leastMs, median);
     return Math.min(4 * middle, Math.max(1.2 * middle, this.#mean + 3 * this.#deviation));
   }
 }

@@ -5,6 +5,9 @@ import { Lateness } from './lateness.ts';
 import { LossShare, NO_LOSS, type Loss } from './redundancy.ts';
 import { Budget } from './wait-budget.ts';
 
+/** Weight of a new step in the moving average. */
+const STEP_WEIGHT = 1 / 8;
+
 /** How long one block waits for parts: the rule, what was seen of each link, and what waiting was in vain in this step. */
 export class Patience {
   readonly #links = new Map<PeerId, Lateness>();
@@ -18,6 +21,10 @@ export class Patience {
   readonly #vain: Budget;
   /** Waiting for what nothing says a word of. */
   readonly #silence: Budget;
+
+  #stepBeganMs: number;
+  /** How long steps take lately. */
+  #stepMs: number;
 
   /**
    * @param inFlight most micro-batches that any block may have under way: who is that far beyond a part has done without an answer to it
@@ -33,13 +40,14 @@ export class Patience {
   ) {
     this.#vain = new Budget(capMs);
     this.#silence = new Budget(LIMITS.pipeline.silenceFactor * capMs);
+    this.#stepMs = capMs;
+    this.#stepBeganMs = now();
   }
 
   /** From the sign that a part was sent until all of it has come. */
   link(peer: PeerId): Lateness {
     let link = this.#links.get(peer);
-    const { deadlineLeastMs, deadlineFirstMs } = LIMITS.pipeline;
-    if (!link) this.#links.set(peer, (link = new Lateness(deadlineLeastMs, deadlineFirstMs)));
+    if (!link) this.#links.set(peer, (link = new Lateness(LIMITS.pipeline.deadlineFirstMs)));
     return link;
   }
 
@@ -47,7 +55,7 @@ export class Patience {
   repair(peer: PeerId): Lateness {
     let repair = this.#repairs.get(peer);
     if (!repair) {
-      repair = new Lateness(LIMITS.pipeline.deadlineLeastMs, LIMITS.pipeline.resendFirstMs);
+      repair = new Lateness(LIMITS.pipeline.resendFirstMs);
       this.#repairs.set(peer, repair);
     }
     return repair;
@@ -88,6 +96,16 @@ export class Patience {
     return Math.min(this.resendMaxMs, backedOffMs);
   }
 
+  /**
+   * What a lane that gives no sign of a part is granted at least, where another lane's part is here. It may only be slower; where its link
+   * loses parts, more likely none will come: half a step is what waiting may cost.
+   */
+  behindLeastMs(peer: PeerId): number {
+    const { behindLeastMs, behindMostMs, lossWorthCopies } = LIMITS.pipeline;
+    if (this.lossOf(peer).share < lossWorthCopies) return behindMostMs;
+    return Math.min(behindMostMs, Math.max(behindLeastMs, this.#stepMs / 2));
+  }
+
   isAbsent(peer: PeerId): boolean {
     return this.#absent.has(peer);
   }
@@ -119,6 +137,9 @@ export class Patience {
   }
 
   beginStep(): void {
+    const nowMs = this.now();
+    this.#stepMs += STEP_WEIGHT * (nowMs - this.#stepBeganMs - this.#stepMs);
+    this.#stepBeganMs = nowMs;
     this.#vain.renew();
     this.#silence.renew();
   }

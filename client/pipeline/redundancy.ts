@@ -14,29 +14,62 @@ export interface Loss {
 
 export const NO_LOSS: Loss = { share: 0, afterLoss: 0 };
 
-/** What share of the frames of one link is lost, of those that came for the first time: copies are there to make good for it. */
+/** The frames of one part: how many were sent, and how many of them came, late ones included. */
+export interface Count {
+  readonly sent: number;
+  came: number;
+}
+
+/**
+ * What share of the frames of one link is lost, of those that came for the first time: copies are there to make good for it. What comes
+ * late is not lost, and a copy would come later yet: whoever counts a part may still add to what came of it.
+ */
 export class LossShare implements Loss {
-  share = 0;
-  afterLoss = 0;
   /** True once anything came from there, or should have. */
   isKnown = false;
-  #wasLost = false;
+  /** Of parts of which nothing comes any more. */
+  #settled = { ...NO_LOSS, wasLost: false };
+  /** The parts since, oldest first. */
+  readonly #open: Count[] = [];
 
-  /** Of so many frames of a part so many came in time. */
-  add(sent: number, came: number): void {
-    if (sent <= 0) return;
+  get share(): number {
+    return this.#averages().share;
+  }
+
+  get afterLoss(): number {
+    return this.#averages().afterLoss;
+  }
+
+  /** Of so many frames of a part so many have come by now. */
+  add(sent: number, came: number): Count {
+    const count = { sent, came };
+    if (sent <= 0) return count;
     this.isKnown = true;
-    const lost = (sent - came) / sent;
-    this.share += WEIGHT * (lost - this.share);
-    if (this.#wasLost) this.afterLoss += WEIGHT * (lost - this.afterLoss);
-    this.#wasLost = lost > 0.5;
+    this.#open.push(count);
+    if (this.#open.length > LIMITS.pipeline.lateParts)
+      this.#settled = next(this.#settled, this.#open.shift()!);
+    return count;
   }
 
   /** What the sender is told, if it is worth a word. */
   told(): Loss | undefined {
-    const { share, afterLoss } = this;
+    const { share, afterLoss } = this.#averages();
     return share < LIMITS.pipeline.lossWorthCopies ? undefined : { share, afterLoss };
   }
+
+  #averages(): Loss {
+    return this.#open.reduce(next, this.#settled);
+  }
+}
+
+/** Moving averages with one part more. */
+function next({ share, afterLoss, wasLost }: Loss & { wasLost: boolean }, { sent, came }: Count) {
+  const lost = (sent - came) / sent;
+  return {
+    share: share + WEIGHT * (lost - share),
+    afterLoss: wasLost ? afterLoss + WEIGHT * (lost - afterLoss) : afterLoss,
+    wasLost: lost > 0.5,
+  };
 }
 
 /**

@@ -10,7 +10,7 @@ export class Sender {
   /** Parts up to this one have left, or will not come. */
   through = -1;
   /** How much later than another lane's its first sign of a part comes; not at all where it is the first itself. */
-  readonly behind = new Lateness(LIMITS.pipeline.deadlinePeerLeastMs, LIMITS.pipeline.deadlinePeerFirstMs);
+  readonly behind = new Lateness(LIMITS.pipeline.behindFirstMs);
   readonly #signsMs = new Map<number, number>();
   readonly #fewer = new Map<number, number>();
 

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Inbox } from '../../client/pipeline/inbox.ts';
+import { Patience } from '../../client/pipeline/patience.ts';
+import type { PartFrame } from '../../shared/frames.ts';
+import { LIMITS } from '../../shared/limits.ts';
+
+const { behindLeastMs, behindMostMs, lateParts, lossWorthCopies } = LIMITS.pipeline;
+
+/** One lane's parts of one frame each, one micro-batch a step. */
+function link() {
+  let nowMs = 0;
+  const patience = new Patience('deadline', 4, 60_000, () => nowMs);
+  const inbox = new Inbox({
+    kind: 'forward',
+    format: 'float32',
+    boundary: {
+      index: 0,
+      shape: { shape: [2], units: 2, outer: 1, inner: 1, space: 0 },
+      held: [0, 2],
+      ends: [{ peer: 'a', lane: 0, range: [0, 2] }],
+    },
+    rows: () => 1,
+    micros: 1,
+    window: () => [0, 1_000],
+    patience,
+  });
+  const frameOf = (step: number, attempt = 0): PartFrame => ({
+    kind: 'forward',
+    term: 1,
+    version: 1,
+    planTag: 1,
+    step,
+    micro: 0,
+    boundary: 0,
+    lane: 0,
+    rows: 1,
+    columns: 2,
+    offset: 0,
+    count: 2,
+    format: 'float32',
+    ...(attempt > 0 && { attempt }),
+    payload: new Uint8Array(Float32Array.of(1, 2).buffer),
+  });
+  return {
+    patience,
+    inbox,
+    come: (step: number, attempt = 0) => assert.equal(inbox.add('a', frameOf(step, attempt)), null),
+    /** Waits for a part as long as it may take, and goes on. */
+    giveUp: (step: number) => {
+      nowMs = Math.max(nowMs, inbox.dueMs(step, 0));
+      inbox.take(step, 0);
+    },
+    share: () => patience.lossOf('a').share,
+  };
+}
+
+describe('a part that comes after it was given up', () => {
+  it('was not lost if nothing that its sender sent later came before it: the sender was slow', () => {
+    const { come, giveUp, share } = link();
+    giveUp(0);
+    assert.ok(share() > lossWorthCopies, 'as far as one can tell by then');
+    come(0);
+    assert.equal(share(), 0);
+  });
+
+  it('was lost on its way if something passed it, and a copy is no first copy', () => {
+    const { inbox, come, giveUp, share } = link();
+    come(1);
+    giveUp(0);
+    const afterLossShare = share();
+    assert.ok(afterLossShare > lossWorthCopies);
+    come(0);
+    assert.equal(share(), afterLossShare);
+    inbox.take(1, 0);
+    giveUp(2);
+    const twiceShare = share();
+    come(2, 1);
+    assert.equal(share(), twiceShare);
+  });
+
+  it('takes its loss back as long as it may come, and no longer', () => {
+    const { come, giveUp, share } = link();
+    giveUp(0);
+    for (let step = 1; step <= lateParts; step++) giveUp(step);
+    const lastShare = share();
+    come(0);
+    assert.equal(share(), lastShare, 'too late');
+    come(1);
+    assert.ok(share() < lastShare, 'in time');
+  });
+});
+
+describe('a lane without a sign', () => {
+  /** Of one that took so long for its steps, on a link that loses that share. */
+  function leastMs(stepMs: number, lostShare: number): number {
+    let nowMs = 0;
+    const patience = new Patience('deadline', 4, 2_000, () => nowMs);
+    for (let step = 0; step < 100; step++) {
+      nowMs += stepMs;
+      patience.beginStep();
+    }
+    for (let part = 0; part < 100; part++) patience.lossOf('a').add(100, 100 - 100 * lostShare);
+    return patience.behindLeastMs('a');
+  }
+
+  it('has time where its link loses nothing, and half a step where it loses parts, within bounds', () => {
+    assert.equal(leastMs(300, 0), behindMostMs);
+    assert.ok(Math.abs(leastMs(300, 0.1) - 150) < 1);
+    assert.equal(leastMs(20, 0.1), behindLeastMs);
+    assert.equal(leastMs(5_000, 0.1), behindMostMs);
+  });
+});
