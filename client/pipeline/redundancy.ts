@@ -14,20 +14,20 @@ export interface Loss {
 
 export const NO_LOSS: Loss = { share: 0, afterLoss: 0 };
 
-/** The frames of one part: how many were sent, and how many of them came, late ones included. */
+/** The frames of one part: how many were sent, and how many of them the link did not lose, as far as is known. */
 export interface Count {
   readonly sent: number;
   came: number;
 }
 
 /**
- * What share of the frames of one link is lost, of those that came for the first time: copies are there to make good for it. What comes
- * late is not lost, and a copy would come later yet: whoever counts a part may still add to what came of it.
+ * What share of the frames of one link is lost, of those that came for the first time: copies are there to make good for it. Whoever
+ * counted a part may add to what came of it, while it is among the last: what its sender was late with is not lost, and a copy would come later yet.
  */
 export class LossShare implements Loss {
   /** True once anything came from there, or should have. */
   isKnown = false;
-  /** Of parts of which nothing comes any more. */
+  /** Of parts whose counts do not change any more. */
   #settled = { ...NO_LOSS, wasLost: false };
   /** The parts since, oldest first. */
   readonly #open: Count[] = [];

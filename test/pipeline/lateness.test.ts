@@ -7,10 +7,10 @@ import { LIMITS } from '../../shared/limits.ts';
 
 const { behindLeastMs, behindMostMs, lateParts, lossWorthCopies } = LIMITS.pipeline;
 
-/** One lane's parts of one frame each, one micro-batch a step. */
-function link() {
+/** Parts of one frame each, one micro-batch a step; of the first lane unless said otherwise. */
+function link({ patience, lanes = ['a'] }: { patience?: Patience; lanes?: string[] } = {}) {
   let nowMs = 0;
-  const patience = new Patience('deadline', 4, 60_000, () => nowMs);
+  const own = patience ?? new Patience('deadline', 4, 60_000, () => nowMs);
   const inbox = new Inbox({
     kind: 'forward',
     format: 'float32',
@@ -18,14 +18,14 @@ function link() {
       index: 0,
       shape: { shape: [2], units: 2, outer: 1, inner: 1, space: 0 },
       held: [0, 2],
-      ends: [{ peer: 'a', lane: 0, range: [0, 2] }],
+      ends: lanes.map((peer, lane) => ({ peer, lane, range: [0, 2] })),
     },
     rows: () => 1,
     micros: 1,
     window: () => [0, 1_000],
-    patience,
+    patience: own,
   });
-  const frameOf = (step: number, attempt = 0): PartFrame => ({
+  const frameOf = (step: number, lane: number, attempt: number): PartFrame => ({
     kind: 'forward',
     term: 1,
     version: 1,
@@ -33,7 +33,7 @@ function link() {
     step,
     micro: 0,
     boundary: 0,
-    lane: 0,
+    lane,
     rows: 1,
     columns: 2,
     offset: 0,
@@ -43,15 +43,15 @@ function link() {
     payload: new Uint8Array(Float32Array.of(1, 2).buffer),
   });
   return {
-    patience,
     inbox,
-    come: (step: number, attempt = 0) => assert.equal(inbox.add('a', frameOf(step, attempt)), null),
+    come: (step: number, { lane = 0, attempt = 0 } = {}) =>
+      assert.equal(inbox.add(lanes[lane], frameOf(step, lane, attempt)), null),
     /** Waits for a part as long as it may take, and goes on. */
     giveUp: (step: number) => {
       nowMs = Math.max(nowMs, inbox.dueMs(step, 0));
       inbox.take(step, 0);
     },
-    share: () => patience.lossOf('a').share,
+    share: () => own.lossOf('a').share,
   };
 }
 
@@ -75,7 +75,7 @@ describe('a part that comes after it was given up', () => {
     inbox.take(1, 0);
     giveUp(2);
     const twiceShare = share();
-    come(2, 1);
+    come(2, { attempt: 1 });
     assert.equal(share(), twiceShare);
   });
 
@@ -109,5 +109,25 @@ describe('a lane without a sign', () => {
     assert.ok(Math.abs(leastMs(300, 0.1) - 150) < 1);
     assert.equal(leastMs(20, 0.1), behindLeastMs);
     assert.equal(leastMs(5_000, 0.1), behindMostMs);
+  });
+
+  it('is waited for as long as that', () => {
+    const waitMs = (lostShare: number): number => {
+      const nowMs = 0;
+      const patience = new Patience('deadline', 4, 60_000, () => nowMs);
+      const { inbox, come } = link({ patience, lanes: ['a', 'b'] });
+      // Steps that take no time, and lanes that come at once.
+      for (let step = 0; step < 100; step++) patience.beginStep();
+      for (let step = 0; step < 4; step++) {
+        come(step);
+        come(step, { lane: 1 });
+        inbox.take(step, 0);
+      }
+      for (let part = 0; part < 100; part++) patience.lossOf('b').add(100, 100 - 100 * lostShare);
+      come(4);
+      return inbox.dueMs(4, 0) - nowMs;
+    };
+    assert.ok(waitMs(0) >= behindMostMs, `${waitMs(0)} ms`);
+    assert.ok(waitMs(0.1) >= behindLeastMs && waitMs(0.1) < behindMostMs, `${waitMs(0.1)} ms`);
   });
 });
