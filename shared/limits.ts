@@ -148,11 +148,14 @@ export const LIMITS = {
     answerTimeoutMs: 8_000,
     /** No step finished for this long (plus what an emulated device needs): the room pauses and mends. */
     stallMs: 15_000,
-    evaluationTimeoutMs: 300_000,
     /** Rows of a test micro-batch: as in training, so that memory and shapes stay as they are, but at least so many. */
     evaluationRowsMin: 16,
     /** Test micro-batches on their way beyond one per stage. */
     evaluationAhead: 2,
+    /** Where links may be gone for a while: what has not come through the head for so long is sent again, the next time after twice as long. */
+    evaluationRetryMs: 5_000,
+    /** Parts of later attempts than this block knows of are kept. */
+    evaluationAttemptsAhead: 8,
     eventsKept: 2_000,
     mendsWithoutProgress: 3,
     /** Wait before planning anew after trouble; grows with each attempt that got nowhere. */

@@ -107,6 +107,15 @@ export class BlockRunner {
     return this.#step;
   }
 
+  get isBegun(): boolean {
+    return this.#begun;
+  }
+
+  /** All steps of the plan are done here. */
+  get isDone(): boolean {
+    return this.#begun && this.#step >= this.context.plan.endStep;
+  }
+
   /** Parts that come before this are kept. */
   begin(): void {
     const { plan, config, assignment, loader } = this.context;

@@ -17,10 +17,8 @@ export interface EvaluationContext {
   transport: Transport;
   loader: Loader;
   traffic: Traffic;
-  /** The head tells the first stage that a micro-batch came through: room for another. */
-  tellFirst(micro: number): void;
-  /** This block has passed the whole test set; only the head's metrics count any samples. */
-  onResult(metrics: Metrics): void;
+  /** A micro-batch came through the head, which is here. */
+  onThrough(attempt: number, micro: number, metrics: Metrics): void;
   onLinkLost(): void;
   onFailure(error: Error): void;
 }
@@ -28,17 +26,20 @@ export interface EvaluationContext {
 /** Whatever training sends: what is tested is the model as it is. */
 const WIRE = 'float32';
 
-/** The pass over the test set that ends a plan: through the same blocks, forward only, so that no peer needs the whole model. */
+/**
+ * The pass over the test set that ends a plan: through the same blocks, forward only, so that no peer needs the whole model. Every part
+ * counts; where some were lost with a link, a further attempt goes on from the first micro-batch that has not come through.
+ */
 export class Evaluation {
   /** Per segment of this block; null where nothing comes from before. */
   readonly #inboxes: (Inbox | null)[];
   readonly #outbox: Outbox;
   /** Per segment: the next micro-batch. */
   readonly #next: number[];
-  /** Micro-batches that came through the head. */
+  /** The first micro-batch that has not come through the head. */
   #through = 0;
-  #sum: Metrics = { lossSum: 0, correct: 0, samples: 0 };
-  #begun = false;
+  /** 0 before the first one. */
+  #attempt = 0;
   #stopped = false;
   #pumping: Promise<void> | null = null;
 
@@ -46,7 +47,7 @@ export class Evaluation {
     const { assignment, loader, plan, traffic } = context;
     const { segments, lane } = assignment;
     this.#outbox = new Outbox(context.transport, plan, lane, WIRE, traffic, ({ boundary, micro }, data) =>
-      this.#inboxOf(boundary.index)!.addOwn(0, micro, lane, data),
+      this.#inboxOf(boundary.index)!.addOwn(this.#attempt, micro, lane, data),
     );
     this.#inboxes = segments.map(
       ({ before }) =>
@@ -57,15 +58,20 @@ export class Evaluation {
           format: WIRE,
           rows: (micro) => loader.testRows(micro),
           micros: loader.testMicros,
-          window: () => [0, 0],
+          // Neighbours may have heard of an attempt before this block does.
+          window: () => [0, this.#attempt + LIMITS.run.evaluationAttemptsAhead],
         }),
     );
     this.#next = segments.map(() => 0);
   }
 
-  /** Parts that come before this are kept. */
-  begin(): void {
-    this.#begun = true;
+  /** An attempt from a micro-batch on. Its parts that come before this are kept, those of earlier attempts are not. */
+  begin(attempt: number, from: number): void {
+    if (attempt <= this.#attempt || this.#stopped) return;
+    this.#attempt = attempt;
+    this.#through = from;
+    this.#next.fill(from);
+    for (const inbox of this.#inboxes) inbox?.skipTo(attempt, from);
     this.#wake();
   }
 
@@ -78,7 +84,8 @@ export class Evaluation {
   }
 
   /** At the first stage: one more micro-batch came through the head. */
-  cameThrough(micro: number): void {
+  cameThrough(attempt: number, micro: number): void {
+    if (attempt !== this.#attempt) return;
     // It may be told twice: by the head and by the coordinator.
     this.#through = Math.max(this.#through, micro + 1);
     this.#wake();
@@ -98,14 +105,14 @@ export class Evaluation {
   /** The last segment that can go on; -1 where none can. */
   #ready(): number {
     const { loader, assignment } = this.context;
-    if (!this.#begun || this.#stopped) return -1;
+    if (this.#attempt === 0 || this.#stopped) return -1;
     return this.#next.findLastIndex((micro, segment) => {
       if (micro >= loader.testMicros) return false;
       // Skip connections wait for what an earlier segment left.
       if (segment > 0 && micro >= this.#next[segment - 1]) return false;
       if (assignment.segments[segment].takesSamples)
         return micro - this.#through < assignment.stages + LIMITS.run.evaluationAhead;
-      return this.#inboxes[segment]?.has(0, micro) ?? true;
+      return this.#inboxes[segment]?.has(this.#attempt, micro) ?? true;
     });
   }
 
@@ -130,11 +137,12 @@ export class Evaluation {
 
   async #pass(segment: number, micro: number): Promise<void> {
     const { compute, loader, assignment } = this.context;
+    const attempt = this.#attempt;
     const view = assignment.segments[segment];
     const rows = loader.testRows(micro);
     const input = view.takesSamples
       ? await loader.testSamples(micro)
-      : this.#inboxes[segment]?.take(0, micro).data;
+      : this.#inboxes[segment]?.take(attempt, micro).data;
     const labels = view.endsModel ? await loader.testLabels(micro) : undefined;
     const result = await compute.forward({
       segment: view.index,
@@ -145,6 +153,8 @@ export class Evaluation {
       ...(input && { input }),
       ...(labels && { labels }),
     });
+    // Another attempt may have begun meanwhile.
+    if (attempt !== this.#attempt) return;
     if (view.after && result.output) {
       const { after } = view;
       // Not awaited: a neighbour that froze must not keep this block from stopping.
@@ -153,7 +163,7 @@ export class Evaluation {
           kind: 'evaluation',
           boundary: after,
           ends: after.ends,
-          step: 0,
+          step: attempt,
           micro,
           rows,
           data: result.output,
@@ -162,17 +172,6 @@ export class Evaluation {
           if (lost.length > 0 && !this.#stopped) this.context.onLinkLost();
         });
     }
-    if (result.metrics && assignment.isHead) this.#count(micro, result.metrics);
-    if (micro === loader.testMicros - 1 && segment === assignment.segments.length - 1)
-      this.context.onResult(this.#sum);
-  }
-
-  #count(micro: number, metrics: Metrics): void {
-    this.#sum = {
-      lossSum: this.#sum.lossSum + metrics.lossSum,
-      correct: this.#sum.correct + metrics.correct,
-      samples: this.#sum.samples + metrics.samples,
-    };
-    this.context.tellFirst(micro);
+    if (result.metrics && assignment.isHead) this.context.onThrough(attempt, micro, result.metrics);
   }
 }

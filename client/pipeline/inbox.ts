@@ -218,6 +218,16 @@ export class Inbox {
     this.#next = sequence + 1;
   }
 
+  /** Lets go of all that comes before a micro-batch. */
+  skipTo(step: number, micro: number): void {
+    this.#next = this.#sequence(step, micro);
+    for (const [key, { data }] of this.#parts) {
+      if (Number.parseInt(key, 10) >= this.#next) continue;
+      this.#bytes -= data.byteLength;
+      this.#parts.delete(key);
+    }
+  }
+
   clear(): void {
     this.#parts.clear();
     this.#bytes = 0;

@@ -53,7 +53,7 @@ const QUIET: ReadonlySet<string> = new Set([
   'heartbeat',
   'parts',
   'resend',
-  'evaluated-micro',
+  'evaluated',
   'blob-request',
   'blob-refused',
 ]);
@@ -125,7 +125,7 @@ export class Swarm {
         links: this.#table.links(this.#alive()),
         complete: this.#table.complete(this.#alive()),
         running: this.record.running,
-        mayLead: (peer) => this.record.plan?.dataHomes.includes(peer) ?? false,
+        mayLead: (peer) => this.record.crew.has(peer),
         heardByOthers: (peer) => this.#table.reachedByOthers(peer, this.#liveness.alive()),
         cutOff: this.#isCutOff(),
       }),
@@ -149,6 +149,7 @@ export class Swarm {
           ? this.#blobs.fetch(peer, blob)
           : Promise.reject(new Error(`Could not fetch from ${peer}: that peer is gone.`)),
       send: (to, message) => void this.#send(to, message),
+      toCoordinator: (message) => this.#toCoordinator(message),
       broadcast: (message) => this.#broadcast(message),
     });
     this.#dispatcher = new Dispatcher({
@@ -393,6 +394,7 @@ export class Swarm {
           clock: this.ports.clock,
           record: this.record,
           alive: () => this.#alive(),
+          isCutOff: () => this.#isCutOff(),
           links: () => this.#table.links(this.#alive()),
           nameOf: (peer) => this.#nameOf(peer),
           send: (to, message) => void this.#send(to, message),

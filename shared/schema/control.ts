@@ -275,9 +275,17 @@ const options = [
     attempt: whole(1, 255),
   }),
   v.strictObject({ type: v.literal('block-done'), ...planKey.entries, stepsDone: steps }),
-  v.strictObject({ type: v.literal('evaluate'), ...planKey.entries }),
-  v.strictObject({ type: v.literal('evaluated-micro'), ...planKey.entries, micro: u32, micros: u32 }),
-  v.strictObject({ type: v.literal('evaluated'), ...planKey.entries, metrics: MetricsSchema }),
+  /** The test goes from micro-batch `from` on; what an earlier attempt sent does not count any more. */
+  v.strictObject({ type: v.literal('evaluate'), ...planKey.entries, attempt: u32, from: u32 }),
+  /** A micro-batch of the test came through the head. */
+  v.strictObject({
+    type: v.literal('evaluated'),
+    ...planKey.entries,
+    attempt: u32,
+    micro: u32,
+    micros: u32,
+    metrics: MetricsSchema,
+  }),
   v.strictObject({ type: v.literal('report'), term: TermSchema }),
   v.strictObject({ type: v.literal('report-answer'), report: PeerReportSchema }),
 

@@ -18,8 +18,11 @@ interface Scene {
   absent: SimPeer;
 }
 
-/** @param isHead whether the one that goes away tests the model at the end, and so far told of the loss first */
-async function training(changes: Partial<RunConfig> = {}, isHead = false): Promise<Scene> {
+/** Who goes away: any holder of a block, the one that tests the model at the end and so far told of the loss first, or the coordinator. */
+type Role = 'lane' | 'head' | 'coordinator';
+
+async function training(changes: Partial<RunConfig> = {}, role: Role = 'lane'): Promise<Scene> {
+  const isHead = role === 'head';
   // Slow enough that somebody can be away for long. The first one here coordinates, the best one of a stage owns it.
   const room = new SimRoom(4, { speeds: [isHead ? 0.019 : 0.02, 0.02, 0.02, 0.02] });
   assert.ok(await room.settle(), 'the room settles on a coordinator');
@@ -34,8 +37,17 @@ async function training(changes: Partial<RunConfig> = {}, isHead = false): Promi
   const holders = stages.flatMap(({ lanes }) => lanes);
   const absent = holders.find((peer) => peer !== coordinator && (peer === headOf(stages)) === isHead);
   assert.ok(absent, 'somebody else coordinates');
-  return { room, witness, absent: peerOf(room, absent) };
+  const other = peerOf(room, absent);
+  return role === 'coordinator'
+    ? { room, witness: other, absent: witness }
+    : { room, witness, absent: other };
 }
+
+/** Under which plan a peer is. */
+const planOf = ({ swarm }: SimPeer) => ({
+  term: swarm.record.plan!.term,
+  version: swarm.record.plan!.version,
+});
 
 const peerOf = (room: SimRoom, id: PeerId): SimPeer => room.peers.find((peer) => peer.id === id)!;
 const stepOf = ({ swarm }: SimPeer): number => swarm.record.lastStep?.step ?? -1;
@@ -94,7 +106,7 @@ describe('a peer that is out of reach for a while', () => {
   });
 
   it('does not either where it is the head: another lane makes the loss, and tells of it', async () => {
-    const scene = await training({}, true);
+    const scene = await training({}, 'head');
     const { room, witness, absent } = scene;
     room.network.silence(absent.id, true);
     const longestMs = await watch(scene, AWAY_MS);
@@ -119,6 +131,47 @@ describe('a peer that is out of reach for a while', () => {
     assert.ok(longestMs < 2_000, `no step for ${longestMs} ms`);
     for (const { id } of others) room.network.mend(absent.id, id);
     await assertEndsWell(scene);
+    room.close();
+  });
+
+  for (const how of ['silence', 'cut'] as const) {
+    it(`does not either where it coordinates: another takes over, the plan stays (${how})`, async () => {
+      const scene = await training({}, 'coordinator');
+      const { room, witness, absent } = scene;
+      const plan = planOf(witness);
+      const others = room.peers.filter((peer) => peer !== absent);
+      if (how === 'silence') room.network.silence(absent.id, true);
+      else for (const { id } of others) room.network.cut(absent.id, id);
+      const longestMs = await watch(scene, AWAY_MS);
+      assert.ok(longestMs < 2_000, `no step for ${longestMs} ms`);
+      assert.equal(phaseOf(witness), 'training');
+      assert.equal(phaseOf(absent), 'paused');
+      assert.notEqual(witness.swarm.snapshot().term!.peer, absent.id);
+      if (how === 'silence') room.network.silence(absent.id, false);
+      else for (const { id } of others) room.network.mend(absent.id, id);
+      await watch(scene, 2_000);
+      assert.equal(phaseOf(absent), 'training');
+      assert.equal(stepOf(absent), stepOf(witness));
+      for (const peer of room.peers) assert.deepEqual(planOf(peer), plan, 'nobody made another plan');
+      await assertEndsWell(scene);
+      assert.equal(eventsOf(witness, 'coordinator').length, 2);
+      room.close();
+    });
+  }
+
+  it('goes by what the others did where it coordinated and is back after the end', async () => {
+    const scene = await training({ grid: null }, 'coordinator');
+    const { room, witness, absent } = scene;
+    const others = room.peers.filter((peer) => peer !== absent);
+    for (const { id } of others) room.network.cut(absent.id, id);
+    assert.ok(await room.run(() => others.every(isOver), 600_000));
+    for (const { id } of others) room.network.mend(absent.id, id);
+    await room.run(() => false, 10_000);
+    for (const peer of room.peers) assert.equal(phaseOf(peer), 'finished', peer.swarm.record.message);
+    assert.deepEqual(absent.swarm.record.final, witness.swarm.record.final);
+    const terms = room.peers.map(({ swarm }) => swarm.snapshot().term);
+    for (const term of terms) assert.deepEqual(term, terms[0]);
+    assert.notEqual(terms[0]!.peer, absent.id);
     room.close();
   });
 

@@ -5,25 +5,25 @@ import { headsOf } from '../../pipeline/assignment.ts';
 import type { CoordinatorContext } from './office.ts';
 import type { Departure } from './mending.ts';
 
-/** Holders of blocks that are not heard, while the others train on as if only their parts were lost. */
+/** Holders of blocks that are not heard, while the others go on: they train as if only its parts were lost, and a test waits for it. */
 export class Absences {
   readonly #away = new Map<PeerId, Departure>();
 
   constructor(private readonly context: Pick<CoordinatorContext, 'alive' | 'record'>) {}
 
-  /** True where it may come back, the run counts late parts as lost, and each stage has a lane left that is here. */
-  add(plan: Plan, departure: Departure): boolean {
+  /** True where it may come back, the run counts late parts as lost, and, while it trains, each stage has a lane left that is here. */
+  add(plan: Plan, departure: Departure, isTest: boolean): boolean {
     const { peer, reason } = departure;
-    const { config, phase } = this.context.record;
-    if (reason === 'left' || config?.rule !== 'deadline' || phase !== 'training') return false;
-    const here = new Set(this.context.alive());
-    const { stages } = plan;
-    const isNeeded =
-      !headsOf(plan, config).some((head) => here.has(head)) ||
-      !stages.every(({ lanes }) => lanes.some((lane) => here.has(lane)));
-    if (!holdersOf(stages).includes(peer) || isNeeded) return false;
+    const { config, toldPhase } = this.context.record;
+    if (reason === 'left' || config?.rule !== 'deadline' || !holdersOf(plan.stages).includes(peer))
+      return false;
+    if (!isTest && (toldPhase !== 'training' || !this.#isEnoughHere(plan))) return false;
     this.#away.set(peer, departure);
     return true;
+  }
+
+  get peers(): PeerId[] {
+    return [...this.#away.keys()];
   }
 
   /** False where it was not away. */
@@ -36,5 +36,13 @@ export class Absences {
     const left = [...this.#away.values()];
     this.#away.clear();
     return left;
+  }
+
+  #isEnoughHere(plan: Plan): boolean {
+    const here = new Set(this.context.alive());
+    return (
+      headsOf(plan, this.context.record.config!).some((head) => here.has(head)) &&
+      plan.stages.every(({ lanes }) => lanes.some((lane) => here.has(lane)))
+    );
   }
 }

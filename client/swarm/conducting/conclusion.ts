@@ -1,10 +1,12 @@
 import { LIMITS } from '../../../shared/limits.ts';
-import type { Final, PeerReport } from '../../../shared/schema/control.ts';
+import type { ControlOf, Final, PeerReport } from '../../../shared/schema/control.ts';
 import type { Plan } from '../../../shared/schema/plan.ts';
 import { headOf } from '../../partition/stages.ts';
+import type { PeerId } from '../../../shared/ids.ts';
 import { answer, type Office } from './office.ts';
-import { holdersOf, isAbout } from './preparation.ts';
-import { Watch } from './watch.ts';
+import { holdersOf } from './preparation.ts';
+import type { TestScore } from './test-score.ts';
+import { trainingLimits, Watch, type Outcome } from './watch.ts';
 import { counted } from './wording.ts';
 
 const TESTING = 'Testing the model on samples it has not seen';
@@ -15,40 +17,64 @@ const ANNOUNCEMENTS = 20;
 export class Conclusion {
   readonly watch: Watch;
   #announced = 0;
+  #attempt = 0;
+  /** How long nothing has to come through before a further attempt. */
+  #retryMs: number = LIMITS.run.evaluationRetryMs;
+  /** What somebody said was the matter. */
+  #trouble: string | null = null;
 
+  /**
+   * @param score goes on from test to test, as long as the model is the same
+   * @param isPatient peers and links may be gone for a while: what they lost meanwhile is sent again
+   */
   constructor(
     private readonly office: Office,
     private readonly plan: Plan,
+    private readonly score: TestScore,
+    private readonly isPatient: boolean,
   ) {
-    this.watch = new Watch(office.context.clock, plan);
+    const limits = trainingLimits(plan);
+    this.watch = new Watch(
+      office.context.clock,
+      plan,
+      isPatient
+        ? { ...limits, awayStallMs: limits.stallMs, onIdle: (idleMs) => this.#retry(idleMs) }
+        : limits,
+    );
   }
 
-  /** One more test micro-batch of `micros` came through the head. */
-  onEvaluated(micro: number, micros: number): void {
+  /** One more test micro-batch came through the head. */
+  onEvaluated(from: PeerId, message: ControlOf<'evaluated'>): void {
+    if (from !== headOf(this.plan.stages) || !this.score.add(message)) return;
     this.watch.progressed();
-    const share = (micro + 1) / micros;
-    if (share < (this.#announced + 1) / ANNOUNCEMENTS) return;
-    this.#announced = Math.floor(share * ANNOUNCEMENTS);
-    this.office.announce('evaluating', TESTING, share);
+    this.#retryMs = LIMITS.run.evaluationRetryMs;
+    this.#trouble = null;
+    const share = this.score.next / message.micros;
+    if (share >= 1) this.watch.happen({ kind: 'done' });
+    else if (share >= (this.#announced + 1) / ANNOUNCEMENTS) {
+      this.#announced = Math.floor(share * ANNOUNCEMENTS);
+      this.office.announce('evaluating', TESTING, share);
+    }
   }
 
-  /** False where somebody left or something broke in the meantime. */
-  async conclude(stoppedEarly: boolean): Promise<boolean> {
-    const { office, plan, watch } = this;
+  /** A block is in trouble that may pass. */
+  onTrouble(message: string): void {
+    if (this.isPatient) this.#trouble = message;
+    else this.watch.happen({ kind: 'trouble', message });
+  }
+
+  /** Tests the model and ends the run; otherwise gives what came between. */
+  async conclude(stoppedEarly: boolean): Promise<Outcome> {
+    const { office, plan, watch, score } = this;
     const { context } = office;
     const trainingMs = context.record.lastStep?.t_ms ?? 0;
     office.announce('evaluating', TESTING, 0);
-    const results = office.ask(
-      holdersOf(plan),
-      { type: 'evaluate', term: plan.term, version: plan.version },
-      answer('evaluated', (message) => isAbout(message, plan)),
-      LIMITS.run.evaluationTimeoutMs,
-    );
-    const ended = await Promise.race([results, watch.outcome.then(() => null)]);
-    watch.happen({ kind: 'done' });
+    this.#evaluate();
+    const outcome = await watch.outcome;
     office.assertHeld();
-    const metrics = ended?.get(headOf(plan.stages))?.metrics;
-    if (!metrics) return false;
+    if (outcome.kind === 'trouble') return { ...outcome, message: this.#trouble ?? outcome.message };
+    if (outcome.kind !== 'done') return outcome;
+    const { metrics } = score;
     const share = ((100 * metrics.correct) / metrics.samples).toFixed(2);
     office.event('evaluated', `${share}% of ${metrics.samples} test samples are right.`);
     const final: Final = { metrics, stepsDone: plan.endStep, trainingMs, stoppedEarly };
@@ -56,7 +82,26 @@ export class Conclusion {
     for (const peer of context.alive())
       context.send(peer, { type: 'finished', term: office.term, final, peers });
     office.announce('finished', stoppedEarly ? `Stopped after ${counted(plan.endStep, 'step')}.` : '', 1);
-    return true;
+    return outcome;
+  }
+
+  /** Parts may be lost with a link that broke, and nobody may know: what has not come through is sent again. */
+  #retry(idleMs: number): void {
+    if (idleMs < this.#retryMs) return;
+    this.#retryMs *= 2;
+    this.#evaluate();
+  }
+
+  #evaluate(): void {
+    const { term, version } = this.plan;
+    const order = {
+      type: 'evaluate',
+      term,
+      version,
+      attempt: ++this.#attempt,
+      from: this.score.next,
+    } as const;
+    for (const peer of holdersOf(this.plan)) this.office.context.send(peer, order);
   }
 
   async #collectReports(): Promise<PeerReport[]> {

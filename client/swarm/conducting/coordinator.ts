@@ -12,10 +12,13 @@ import { Fenced, Office, type CoordinatorContext } from './office.ts';
 import { Pausing } from './pausing.ts';
 import { holdersOf, isAbout, Preparation } from './preparation.ts';
 import { describeReplan } from './replanning.ts';
+import { TestScore } from './test-score.ts';
 import { Watch, type Outcome } from './watch.ts';
 
 const STOPPED_AT_ONCE = 'Stopped before the first step.';
-const GOING_ON = 'Its lanes are done without until it is heard again.';
+const GONE = 'The coordinator is gone.';
+const DOING_WITHOUT = 'Its lanes are done without until it is heard again.';
+const WAITING = 'The test waits for it.';
 const REPLANNING = 'A new plan is made from what was measured.';
 
 /**
@@ -110,6 +113,7 @@ export class Coordinator {
     if (this.#absences.end(peer)) {
       this.#watch?.back(peer);
       this.#office.event('peer-back', `${this.context.nameOf(peer)} is back.`, { peer });
+      if (this.#plan) this.#commit(this.#plan, [peer]);
     }
     if (this.#pausing.departures.some((departure) => departure.peer === peer)) {
       this.#office.event('peer-back', `${this.context.nameOf(peer)} is back.`, { peer });
@@ -120,9 +124,10 @@ export class Coordinator {
     this.#office.gone(departure.peer);
     if (!this.#conducting) return;
     const { peer, reason } = departure;
-    if (this.#plan && this.#absences.add(this.#plan, departure)) {
+    if (this.#plan && this.#absences.add(this.#plan, departure, this.#testing)) {
       this.#watch?.away(peer);
-      this.#office.event('peer-away', `${describeDeparture(departure)} ${GOING_ON}`, { peer, reason });
+      const next = this.#testing ? WAITING : DOING_WITHOUT;
+      this.#office.event('peer-away', `${describeDeparture(departure)} ${next}`, { peer, reason });
       return;
     }
     this.#pausing.departures.push(departure);
@@ -138,8 +143,8 @@ export class Coordinator {
       this.#watch?.progressed();
       if (message.step + 1 === this.#replanAt) this.replan(false);
     }
-    if (message.type === 'evaluated-micro') {
-      this.#conclusion?.onEvaluated(message.micro, message.micros);
+    if (message.type === 'evaluated') {
+      this.#conclusion?.onEvaluated(from, message);
       // The head need not have a link to the first stage; everybody has one to the coordinator.
       for (const first of this.#plan.stages[0].lanes) {
         if (first !== this.context.self && from !== this.context.self) this.context.send(first, message);
@@ -149,7 +154,9 @@ export class Coordinator {
     if (message.type === 'trouble') {
       const text = `${this.context.nameOf(from)}: ${message.message}`;
       this.#office.event('trouble', text, { peer: from });
-      this.#watch?.happen({ kind: message.fatal ? 'fatal' : 'trouble', message: text });
+      if (message.fatal) this.#watch?.happen({ kind: 'fatal', message: text });
+      else if (this.#testing) this.#conclusion?.onTrouble(text);
+      else this.#watch?.happen({ kind: 'trouble', message: text });
     }
   }
 
@@ -186,23 +193,26 @@ export class Coordinator {
     let endStep = inherited?.endStep ?? config.steps;
     // Somebody pressed Stop under the coordinator that is gone.
     if (endStep < config.steps) this.#pausing.stopRequested = true;
-    let stock = inherited
-      ? await this.#pausing.pause(inherited, 'The coordinator is gone.', config)
-      : brought(config, weightsFrom);
+    let running = inherited && this.#canGoOn(inherited) ? inherited : null;
+    let stock =
+      inherited && !running
+        ? await this.#pausing.pause(inherited, GONE, config)
+        : { ...brought(config, weightsFrom), startStep: inherited?.startStep ?? 0 };
     this.#pausing.importance = inherited ? this.#pausing.importance : [];
     // Units of given weights differ from the start: a short while of training shows how.
     this.#replanAt = weightsFrom === null ? null : LIMITS.run.profilingSteps;
     let replaced: Plan | null = null;
+    const score = new TestScore();
     for (let mends = 0; mends <= LIMITS.run.mendsWithoutProgress;) {
       if (this.#pausing.stopRequested) endStep = stock.startStep;
       if (endStep === 0) throw new Error(STOPPED_AT_ONCE);
+      const isSameModel = stock.startStep === endStep && stock.lost.size + stock.behind.size === 0;
+      if (!isSameModel) score.clear();
+      const tested = score.next;
       this.#nothingDone = stock.startStep === 0;
-      const { plan, ready } = await this.#preparation.agree(
-        stock.sources,
-        stock.startStep,
-        endStep,
-        this.#pausing.importance,
-      );
+      const { plan, ready } = running
+        ? { plan: running, ready: true }
+        : await this.#preparation.agree(stock.sources, stock.startStep, endStep, this.#pausing.importance);
       this.#nothingDone = false;
       if (!ready) {
         stock = await this.#pausing.takeStock(plan, config);
@@ -213,9 +223,13 @@ export class Coordinator {
         const message = describeReplan(replaced, plan, config, (peer) => this.context.nameOf(peer));
         this.#office.event('replanned', message, { step: plan.startStep, version: plan.version });
       }
-      const outcome = await this.#train(plan);
+      let outcome = await this.#train(plan, running !== null);
+      running = null;
+      if (outcome.kind === 'done') {
+        outcome = await this.#conclude(plan, score, config);
+        if (outcome.kind === 'done') return;
+      }
       if (outcome.kind === 'fatal') throw new Error(outcome.message);
-      if (outcome.kind === 'done' && (await this.#conclude(plan))) return;
       replaced = outcome.kind === 'replan' ? plan : null;
       if (outcome.kind === 'replan' && outcome.isAsked) this.#preparation.measureAgain();
       const before = stock.startStep;
@@ -224,23 +238,41 @@ export class Coordinator {
         outcome.kind === 'trouble' ? `${outcome.message}.` : outcome.kind === 'replan' ? REPLANNING : '',
         config,
       );
-      mends = stock.startStep > before || outcome.kind === 'replan' ? 0 : mends + 1;
+      const isFurther = stock.startStep > before || score.next > tested;
+      mends = isFurther || outcome.kind === 'replan' ? 0 : mends + 1;
       // What broke shows in everybody's link table a heartbeat later, and the next plan is made from that table.
       if (outcome.kind === 'trouble') await this.#office.rest(LIMITS.run.troubleRestMs * (mends + 1));
     }
     throw new Error(`Training could not go on: ${this.context.record.message}`);
   }
 
-  async #train(plan: Plan): Promise<Outcome> {
+  /** True where the plan of a coordinator that is not heard goes on as it is: for now it is done without that peer, as without any other. */
+  #canGoOn(plan: Plan): boolean {
+    const here = this.context.alive();
+    const departures = this.#pausing.departures.filter(
+      ({ peer }) => holdersOf(plan).includes(peer) && !here.includes(peer),
+    );
+    const canGoOn =
+      this.context.record.toldPhase === 'training' &&
+      !this.#pausing.stopRequested &&
+      departures.every((departure) => this.#absences.add(plan, departure, false));
+    if (canGoOn) this.#pausing.departures = [];
+    else this.#absences.take();
+    return canGoOn;
+  }
+
+  /** @param isRunning its blocks are at work already: another coordinator had begun it */
+  async #train(plan: Plan, isRunning: boolean): Promise<Outcome> {
     this.#plan = plan;
     this.#pausing.departures = [];
     const watch = (this.#watch = new Watch(this.context.clock, plan));
+    for (const peer of isRunning ? this.#absences.peers : []) watch.away(peer);
     this.#office.announce('training', '', 0, { plan });
-    for (const peer of plan.dataHomes) {
-      this.context.send(peer, { type: 'commit', term: plan.term, version: plan.version });
-    }
+    this.#commit(plan, plan.dataHomes);
     if (this.#pausing.stopRequested && plan.endStep > plan.startStep) watch.happen({ kind: 'stop' });
-    const gone = holdersOf(plan).some((peer) => !this.context.alive().includes(peer));
+    const gone = holdersOf(plan).some(
+      (peer) => !this.context.alive().includes(peer) && !this.#absences.peers.includes(peer),
+    );
     if (gone) watch.happen({ kind: 'departed' });
     const outcome = await watch.outcome;
     this.#pausing.departures.push(...this.#absences.take());
@@ -248,11 +280,21 @@ export class Coordinator {
     return outcome;
   }
 
-  #conclude(plan: Plan): Promise<boolean> {
-    this.#conclusion = new Conclusion(this.#office, plan);
+  /** Training begins; where it goes on already, blocks say once more how far they are. */
+  #commit({ term, version }: Plan, peers: readonly PeerId[]): void {
+    for (const peer of peers) this.context.send(peer, { type: 'commit', term, version });
+  }
+
+  async #conclude(plan: Plan, score: TestScore, { rule }: RunConfig): Promise<Outcome> {
+    this.#conclusion = new Conclusion(this.#office, plan, score, rule === 'deadline');
     this.#watch = this.#conclusion.watch;
     this.#testing = true;
-    return this.#conclusion.conclude(plan.endStep < this.#steps).finally(() => (this.#testing = false));
+    try {
+      return await this.#conclusion.conclude(plan.endStep < this.#steps);
+    } finally {
+      this.#testing = false;
+      this.#pausing.departures.push(...this.#absences.take());
+    }
   }
 
   async #fail(message: string): Promise<void> {

@@ -13,6 +13,8 @@ export interface CoordinatorContext {
   record: RunRecord;
   /** Everybody here, this peer included. */
   alive(): PeerId[];
+  /** A run goes on, and most of those who take part in it are not heard: it is this peer that was cut off, rather than they. */
+  isCutOff(): boolean;
   links(): LinkQuality[];
   nameOf(peer: PeerId): string;
   /** Messages to itself are delivered like all others. */

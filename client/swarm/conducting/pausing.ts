@@ -28,7 +28,7 @@ export class Pausing {
   async pause(plan: Plan, reason: string, config: RunConfig): Promise<Stock> {
     const said = [reason, ...this.departures.map(describeDeparture)].filter((sentence) => sentence !== '');
     this.office.announce('paused', said.join(' '), 0);
-    await this.#waitForTheSilent();
+    await this.#waitForTheSilent(config);
     const stock = await this.takeStock(plan, config);
     if (this.stopRequested && this.departures.length === 0) {
       this.office.event('stopped', `Stopped after ${counted(stock.startStep, 'step')}.`);
@@ -63,14 +63,22 @@ export class Pausing {
     return takeStock(graph, plan, answers);
   }
 
-  /** A starved device is silent for a moment and loses nothing if one waits for it; a dead one stays silent. */
-  async #waitForTheSilent(): Promise<void> {
+  /**
+   * A starved device is silent for a moment and loses nothing if one waits for it; a dead one stays silent. Where most are silent, it is
+   * this device that is out of reach: the others go on under its plan, and it takes part again if its block is as it was.
+   */
+  async #waitForTheSilent({ rule }: RunConfig): Promise<void> {
     const { context } = this.office;
     const { clock } = context;
+    const { awayMs, returnMs, heartbeatMs } = LIMITS.liveness;
     const isBack = ({ peer }: Departure) => context.alive().includes(peer);
-    const endMs = clock.now() + LIMITS.liveness.returnMs;
-    while (clock.now() < endMs && this.departures.some((left) => left.reason !== 'left' && !isBack(left))) {
-      await this.office.rest(LIMITS.liveness.heartbeatMs);
+    const startMs = clock.now();
+    const mostMs = () => (rule === 'deadline' && context.isCutOff() ? awayMs : returnMs);
+    while (
+      clock.now() - startMs < mostMs() &&
+      this.departures.some((left) => left.reason !== 'left' && !isBack(left))
+    ) {
+      await this.office.rest(heartbeatMs);
     }
     this.departures = this.departures.filter((departure) => !isBack(departure));
   }

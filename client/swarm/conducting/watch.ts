@@ -17,6 +17,21 @@ export type Outcome =
 
 const CHECK_MS = 500;
 
+/** How long nothing may be finished. */
+export interface WatchLimits {
+  stallMs: number;
+  /** The same while somebody is away. */
+  awayStallMs: number;
+  /** Hears now and then how long nothing was finished. */
+  onIdle?: (idleMs: number) => void;
+}
+
+/** Of training: what an emulated device needs comes on top. */
+export const trainingLimits = ({ predicted: { stepMs } }: Plan): WatchLimits => ({
+  stallMs: LIMITS.run.stallMs + 5 * stepMs,
+  awayStallMs: LIMITS.liveness.awayStallMs + 3 * stepMs,
+});
+
 /** Waits for what ends the work under one plan: all blocks done, somebody gone, trouble, a stall. The first one counts. */
 export class Watch {
   readonly outcome: Promise<Outcome>;
@@ -30,6 +45,7 @@ export class Watch {
   constructor(
     private readonly clock: Clock,
     private readonly plan: Plan,
+    private readonly limits: WatchLimits = trainingLimits(plan),
   ) {
     this.outcome = new Promise((resolve) => (this.#resolve = resolve));
     this.#progressMs = clock.now();
@@ -64,16 +80,18 @@ export class Watch {
     const nowMs = this.clock.now();
     const idleMs = nowMs - this.#progressMs;
     if (this.#isMissed(nowMs, idleMs)) this.happen({ kind: 'departed' });
-    else if (idleMs > LIMITS.run.stallMs + 5 * this.plan.predicted.stepMs)
+    else if (idleMs > this.limits.stallMs)
       this.happen({ kind: 'trouble', message: `nothing was finished for ${Math.round(idleMs / 1000)} s` });
-    else this.#cancel = this.clock.after(CHECK_MS, () => this.#check());
+    else {
+      this.limits.onIdle?.(idleMs);
+      this.#cancel = this.clock.after(CHECK_MS, () => this.#check());
+    }
   }
 
   /** True where somebody is away, and too long, or the others do not get on without. */
   #isMissed(nowMs: number, idleMs: number): boolean {
-    const { awayMs, awayStallMs } = LIMITS.liveness;
     const since = [...this.#awaySinceMs.values()];
     if (since.length === 0) return false;
-    return nowMs - Math.min(...since) > awayMs || idleMs > awayStallMs + 3 * this.plan.predicted.stepMs;
+    return nowMs - Math.min(...since) > LIMITS.liveness.awayMs || idleMs > this.limits.awayStallMs;
   }
 }

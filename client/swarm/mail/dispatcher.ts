@@ -31,7 +31,7 @@ type Order = ControlOf<(typeof ORDERS)[number]>;
 const isOrder = (message: Control): message is Order => (ORDERS as readonly string[]).includes(message.type);
 
 /** Messages that only a peer with a block has reason to send. */
-const HOLDERS_ONLY: ReadonlySet<string> = new Set(['trouble', 'block-done', 'evaluated']);
+const HOLDERS_ONLY: ReadonlySet<string> = new Set(['trouble', 'block-done']);
 
 /** The parts of a peer that messages go to. */
 export interface Destinations {
@@ -112,9 +112,9 @@ export class Dispatcher {
         return participant.hearOfParts(from, message);
       case 'step':
         return this.#step(from, message);
-      case 'evaluated-micro':
+      case 'evaluated':
         if (!this.#holdsABlock(from) && from !== election.term?.peer) return 'not-a-holder';
-        participant.evaluatedMicro(message);
+        participant.evaluated(message);
         this.to.coordinator()?.receive(from, message);
         return null;
       case 'blob-request':

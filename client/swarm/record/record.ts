@@ -1,3 +1,4 @@
+import type { PeerId } from '../../../shared/ids.ts';
 import { LIMITS } from '../../../shared/limits.ts';
 import type { RunConfig } from '../../../shared/schema/config.ts';
 import type { ControlOf, Final, PeerReport, Phase, RunEvent } from '../../../shared/schema/control.ts';
@@ -18,11 +19,15 @@ export interface StepRecord {
 export class RunRecord {
   run = 0;
   phase: Phase = 'idle';
+  /** The phase that the coordinator told of last; `phase` is another where this peer has had no link to it since. */
+  toldPhase: Phase = 'idle';
   message = '';
   /** Progress of the phase, 0..1. */
   share = 0;
   config: RunConfig | null = null;
   plan: Plan | null = null;
+  /** Everybody who took part in a plan of this run. */
+  readonly crew = new Set<PeerId>();
   steps: StepRecord[] = [];
   events: RunEvent[] = [];
   final: Final | null = null;
@@ -47,6 +52,7 @@ export class RunRecord {
     this.final = null;
     this.peers = [];
     this.plan = null;
+    this.crew.clear();
     this.#beganMs = null;
     this.#stepsUnder = '';
   }
@@ -55,11 +61,12 @@ export class RunRecord {
   apply(state: ControlOf<'run-state'>, nowMs: number): void {
     if (state.run !== this.run) this.begin(state.run);
     if (state.phase === 'training') this.#beganMs ??= nowMs;
-    this.phase = state.phase;
+    this.phase = this.toldPhase = state.phase;
     this.message = state.message;
     this.share = state.share;
     this.config = state.config ?? this.config;
     this.plan = state.plan ?? this.plan;
+    for (const peer of state.plan?.dataHomes ?? []) this.crew.add(peer);
   }
 
   /** This peer does not hear the coordinator, or anybody: the room goes on without it for the time being. */

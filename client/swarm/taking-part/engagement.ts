@@ -25,7 +25,8 @@ export interface EngagementContext {
   timeline: Timeline;
   traffic: Traffic;
   data: RoomData;
-  coordinator: PeerId;
+  /** To whoever coordinates by then. */
+  toCoordinator(message: Control): void;
   send(to: PeerId, message: Control): void;
   /** To everybody here, this peer included. */
   broadcast(message: Control): void;
@@ -35,6 +36,7 @@ export interface EngagementContext {
 export class Engagement {
   readonly #runner: BlockRunner;
   readonly #evaluation: Evaluation;
+  readonly #tellDone: (stepsDone: number) => void;
 
   constructor(
     readonly plan: Plan,
@@ -43,7 +45,6 @@ export class Engagement {
     context: EngagementContext,
   ) {
     const key = { term: plan.term, version: plan.version };
-    const { coordinator } = context;
     const first = plan.stages[0].lanes;
     const rows = assignment.block.rows;
     const shared = {
@@ -55,7 +56,8 @@ export class Engagement {
       loader: new Loader(context.data.task, context.data.chunks, config.seed, config.batch, rows),
     };
     const trouble = (fatal: boolean, message: string) =>
-      context.send(coordinator, { type: 'trouble', ...key, fatal, message: message.slice(0, 300) });
+      context.toCoordinator({ type: 'trouble', ...key, fatal, message: message.slice(0, 300) });
+    this.#tellDone = (stepsDone) => context.toCoordinator({ type: 'block-done', ...key, stepsDone });
     this.#runner = new BlockRunner({
       ...shared,
       config,
@@ -65,18 +67,18 @@ export class Engagement {
       ask: (peer, request) => context.send(peer, { type: 'resend', ...key, ...request }),
       tell: (peer, notice) => context.send(peer, { type: 'parts', ...key, ...notice }),
       onStep: (step, metrics) => context.broadcast({ type: 'step', ...key, step, metrics }),
-      onDone: (stepsDone) => context.send(coordinator, { type: 'block-done', ...key, stepsDone }),
+      onDone: (stepsDone) => this.#tellDone(stepsDone),
       onLinkLost: () => trouble(false, 'a link to a neighbour in the pipeline broke'),
       onFailure: (error) => trouble(true, error.message),
     });
     this.#evaluation = new Evaluation({
       ...shared,
-      tellFirst: (micro) => {
-        for (const peer of new Set([...first, coordinator])) {
-          context.send(peer, { type: 'evaluated-micro', ...key, micro, micros: shared.loader.testMicros });
-        }
+      onThrough: (attempt, micro, metrics) => {
+        const { testMicros: micros } = shared.loader;
+        const message = { type: 'evaluated', ...key, attempt, micro, micros, metrics } as const;
+        for (const peer of first) context.send(peer, message);
+        context.toCoordinator(message);
       },
-      onResult: (metrics) => context.send(coordinator, { type: 'evaluated', ...key, metrics }),
       onLinkLost: () => trouble(false, 'a link to a neighbour in the pipeline broke'),
       onFailure: (error) => trouble(true, error.message),
     });
@@ -86,16 +88,25 @@ export class Engagement {
     return this.#runner.stepsDone;
   }
 
+  get isTraining(): boolean {
+    return this.#runner.isBegun;
+  }
+
   beginTraining(): void {
     this.#runner.begin();
   }
 
-  beginEvaluation(): void {
-    this.#evaluation.begin();
+  /** Says once more that its steps are done, where they are: somebody else may coordinate now, or the word was lost. */
+  tellAgain(): void {
+    if (this.#runner.isDone) this.#tellDone(this.#runner.stepsDone);
   }
 
-  evaluationCameThrough(micro: number): void {
-    this.#evaluation.cameThrough(micro);
+  beginEvaluation(attempt: number, from: number): void {
+    this.#evaluation.begin(attempt, from);
+  }
+
+  evaluationCameThrough(attempt: number, micro: number): void {
+    this.#evaluation.cameThrough(attempt, micro);
   }
 
   /** Null when taken, otherwise why the frame is refused. */

@@ -34,6 +34,8 @@ export interface ParticipantContext {
   alive(): PeerId[];
   fetchBlob(peer: PeerId, blob: BlobName): Promise<Uint8Array>;
   send(to: PeerId, message: Control): void;
+  /** To whoever coordinates by then. */
+  toCoordinator(message: Control): void;
   /** To everybody here, this peer included. */
   broadcast(message: Control): void;
 }
@@ -103,7 +105,7 @@ export class Participant {
     this.#switch(async (current) => {
       try {
         const onShare = (share: number) => this.context.send(coordinator, { type: 'loading', ...key, share });
-        await this.#take(plan, config, coordinator, onShare, current);
+        await this.#take(plan, config, onShare, current);
         if (current()) this.context.send(coordinator, { type: 'ready', ...key });
       } catch (error) {
         refuse(messageOf(error));
@@ -113,6 +115,10 @@ export class Participant {
 
   commit(message: ControlOf<'commit'>): void {
     if (!this.#prepared || !isAbout(message, this.#prepared.plan)) return;
+    if (this.#engagement?.isTraining) {
+      this.#engagement.tellAgain();
+      return;
+    }
     this.context.inject(this.#prepared.config, this.#run);
     this.#shelf.clear();
     this.#offered = [];
@@ -140,12 +146,13 @@ export class Participant {
   }
 
   evaluate(key: ControlOf<'evaluate'>): void {
-    if (this.#engagement && isAbout(key, this.#engagement.plan)) this.#engagement.beginEvaluation();
+    if (this.#engagement && isAbout(key, this.#engagement.plan))
+      this.#engagement.beginEvaluation(key.attempt, key.from);
   }
 
-  evaluatedMicro(message: ControlOf<'evaluated-micro'>): void {
+  evaluated(message: ControlOf<'evaluated'>): void {
     if (this.#engagement && isAbout(message, this.#engagement.plan))
-      this.#engagement.evaluationCameThrough(message.micro);
+      this.#engagement.evaluationCameThrough(message.attempt, message.micro);
   }
 
   /** Null when taken, otherwise why the frame is refused. */
@@ -220,7 +227,6 @@ export class Participant {
   async #take(
     plan: Plan,
     config: RunConfig,
-    coordinator: PeerId,
     onShare: (share: number) => void,
     current: () => boolean,
   ): Promise<void> {
@@ -253,7 +259,6 @@ export class Participant {
       timeline: this.timeline,
       traffic: this.#traffic,
       data,
-      coordinator,
     });
   }
 
