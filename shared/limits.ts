@@ -153,7 +153,7 @@ export const LIMITS = {
     /** Test micro-batches on their way beyond one per stage. */
     evaluationAhead: 2,
     /** Where links may be gone for a while: what has not come through the head for so long is sent again, the next time after twice as long. */
-    evaluationRetryMs: 5_000,
+    evaluationRetryMs: 8_000,
     /** Parts of later attempts than this block knows of are kept. */
     evaluationAttemptsAhead: 8,
     eventsKept: 2_000,

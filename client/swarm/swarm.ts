@@ -335,7 +335,7 @@ export class Swarm {
   }
 
   #onGone(peer: PeerId, reason: Departure['reason']): void {
-    const departure: Departure = { peer, name: this.#nameOf(peer), reason };
+    const departure: Departure = { peer, name: this.#nameOf(peer), reason, atMs: this.ports.clock.now() };
     if (reason === 'left') this.#introduced.delete(peer);
     this.#blobs.forget(peer);
     this.#probe.forget(peer);

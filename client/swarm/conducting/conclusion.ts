@@ -57,6 +57,11 @@ export class Conclusion {
     }
   }
 
+  /** A peer that was away is heard again: what was on its way to it or from it may be lost. */
+  onBack(): void {
+    this.#evaluate();
+  }
+
   /** A block is in trouble that may pass. */
   onTrouble(message: string): void {
     if (this.isPatient) this.#trouble = message;

@@ -113,7 +113,8 @@ export class Coordinator {
     if (this.#absences.end(peer)) {
       this.#watch?.back(peer);
       this.#office.event('peer-back', `${this.context.nameOf(peer)} is back.`, { peer });
-      if (this.#plan) this.#commit(this.#plan, [peer]);
+      if (this.#testing) this.#conclusion?.onBack();
+      else if (this.#plan) this.#commit(this.#plan, [peer]);
     }
     if (this.#pausing.departures.some((departure) => departure.peer === peer)) {
       this.#office.event('peer-back', `${this.context.nameOf(peer)} is back.`, { peer });

@@ -9,6 +9,8 @@ export interface Departure {
   name: string;
   /** Silent: no heartbeat came. Unlinked: its link broke. Both may come back; who left has said so. */
   reason: 'silent' | 'unlinked' | 'left';
+  /** By this peer's clock. */
+  atMs: number;
 }
 
 /** What is left of the model after a pause. */
