@@ -150,8 +150,10 @@ export const LIMITS = {
     stallMs: 15_000,
     /** Rows of a test micro-batch: as in training, so that memory and shapes stay as they are, but at least so many. */
     evaluationRowsMin: 16,
-    /** Test micro-batches on their way beyond one per stage. */
-    evaluationAhead: 2,
+    /** Test micro-batches on their way beyond one per stage: as many as have so many bytes at the widest boundary, within these. */
+    evaluationAheadMin: 2,
+    evaluationAheadMax: 16,
+    evaluationAheadBytes: 4 * 1024 * 1024,
     /** Where links may be gone for a while: what has not come through the head for so long is sent again, the next time after twice as long. */
     evaluationRetryMs: 8_000,
     /** Parts of later attempts than this block knows of are kept. */

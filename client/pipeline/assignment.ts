@@ -4,7 +4,7 @@ import type { UnitRange } from '../../shared/model.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { Plan, StageCaps } from '../../shared/schema/plan.ts';
 import type { Task } from '../data/tasks.ts';
-import { modelGraph, type TensorShape } from '../model/graph.ts';
+import { modelGraph, widthOf, type TensorShape } from '../model/graph.ts';
 import { passagesBack, passagesOf, programOf, type Passage } from '../partition/exchange.ts';
 import { partitionOf, type Partition } from '../partition/partition.ts';
 import { headOf } from '../partition/stages.ts';
@@ -67,6 +67,8 @@ export interface Assignment {
   caps: StageCaps;
   /** Most that may be between forward and input gradient at any stage. */
   inFlightMost: number;
+  /** Numbers of one sample at the widest boundary. */
+  widestBoundary: number;
 }
 
 /** Names a plan in frame headers, so that frames of another coordinator's plan with equal numbers are fenced too. */
@@ -138,6 +140,7 @@ export function assignmentOf(
     segments: busy,
     caps: caps[stage],
     inFlightMost: Math.max(...caps.map(({ inFlight }) => inFlight)),
+    widestBoundary: Math.max(0, ...partition.boundaries.map(({ tensor }) => widthOf(tensor))),
   };
 }
 

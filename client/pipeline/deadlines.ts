@@ -151,7 +151,11 @@ export class Deadlines {
     // It was sent longer ago than is remembered.
     if (sender.through >= sequence) return -Infinity;
     const othersMs = this.#signOfOthersMs(sequence, sender);
-    if (othersMs === undefined) return patience.silenceEndMs(this.#silentSince(sequence, patience));
+    if (othersMs === undefined) {
+      // Another lane was so far ahead that when it sent its part is not remembered: this block is late, and waits for nobody.
+      if (this.#isAnyPast(sequence)) return -Infinity;
+      return patience.silenceEndMs(this.#silentSince(sequence, patience));
+    }
     if (patience.isAbsent(sender.peer)) return -Infinity;
     return patience.endMs(othersMs, sender.behind.deadlineMs(patience.behindLeastMs(sender.peer)));
   }
@@ -193,6 +197,10 @@ export class Deadlines {
     const came = this.context.came(sequence, lane);
     const seen = came?.framesSeen.size ?? 0;
     return this.framesSent(lane, sequence, came?.frames ?? Infinity) <= seen;
+  }
+
+  #isAnyPast(sequence: number): boolean {
+    return [...this.#senders.values()].some(({ through }) => through >= sequence);
   }
 
   #signOfOthersMs(sequence: number, sender: Sender): number | undefined {

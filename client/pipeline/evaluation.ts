@@ -102,6 +102,14 @@ export class Evaluation {
     return i < 0 ? null : this.#inboxes[i];
   }
 
+  /** Micro-batches on their way beyond one per stage: links that lose packets, or are long, take seconds for each. */
+  get #ahead(): number {
+    const { loader, assignment } = this.context;
+    const { evaluationAheadMin, evaluationAheadMax, evaluationAheadBytes } = LIMITS.run;
+    const fitting = Math.floor(evaluationAheadBytes / (4 * loader.testRows(0) * assignment.widestBoundary));
+    return Math.max(evaluationAheadMin, Math.min(evaluationAheadMax, fitting));
+  }
+
   /** The last segment that can go on; -1 where none can. */
   #ready(): number {
     const { loader, assignment } = this.context;
@@ -111,7 +119,7 @@ export class Evaluation {
       // Skip connections wait for what an earlier segment left.
       if (segment > 0 && micro >= this.#next[segment - 1]) return false;
       if (assignment.segments[segment].takesSamples)
-        return micro - this.#through < assignment.stages + LIMITS.run.evaluationAhead;
+        return micro - this.#through < assignment.stages + this.#ahead;
       return this.#inboxes[segment]?.has(this.#attempt, micro) ?? true;
     });
   }

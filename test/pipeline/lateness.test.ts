@@ -8,7 +8,8 @@ import { LIMITS } from '../../shared/limits.ts';
 const { behindLeastMs, behindMostMs, lateParts, lossWorthCopies } = LIMITS.pipeline;
 
 /** Parts of one frame each, one micro-batch a step; of the first lane unless said otherwise. */
-function link({ patience, lanes = ['a'] }: { patience?: Patience; lanes?: string[] } = {}) {
+function link(options: { patience?: Patience; lanes?: string[]; window?: () => [number, number] } = {}) {
+  const { patience, lanes = ['a'], window = () => [0, 1_000] } = options;
   let nowMs = 0;
   const own = patience ?? new Patience('deadline', 4, 60_000, () => nowMs);
   const inbox = new Inbox({
@@ -22,7 +23,7 @@ function link({ patience, lanes = ['a'] }: { patience?: Patience; lanes?: string
     },
     rows: () => 1,
     micros: 1,
-    window: () => [0, 1_000],
+    window,
     patience: own,
   });
   const frameOf = (step: number, lane: number, attempt: number): PartFrame => ({
@@ -109,6 +110,20 @@ describe('a lane without a sign', () => {
     assert.ok(Math.abs(leastMs(300, 0.1) - 150) < 1);
     assert.equal(leastMs(20, 0.1), behindLeastMs);
     assert.equal(leastMs(5_000, 0.1), behindMostMs);
+  });
+
+  it('is not waited for where another lane is beyond what this block takes: this block is late', () => {
+    let step = 0;
+    const { inbox, come, giveUp } = link({ lanes: ['a', 'b'], window: () => [step, step + 1] });
+    assert.ok(inbox.dueMs(0, 0) > 0, 'in silence it waits');
+    come(9);
+    // Of these the signs are in the window.
+    for (; step < 2; step++) giveUp(step);
+    for (; step <= 9; step++) {
+      assert.equal(inbox.dueMs(step, 0), -Infinity, `step ${step}`);
+      inbox.take(step, 0);
+    }
+    assert.ok(inbox.dueMs(step, 0) > 0, 'in silence again');
   });
 
   it('is waited for as long as that', () => {
