@@ -3,20 +3,22 @@ import { LinkSignalSchema } from '../../shared/schema/signal.ts';
 import type { Cancel, Clock } from '../ports/clock.ts';
 import { Connection } from './connection.ts';
 import type { Signal } from './link.ts';
+import { CLOSED } from './link-reasons.ts';
 import { refusalOf } from './signal-check.ts';
 
 /** No MessagePack begins with it: a control message that does is for the link itself. */
 const MARK = 0xc1;
 
 const { signal } = LinkSignalSchema.entries;
+const line = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(255));
 const NoteSchema = v.variant('type', [
   /** What this side sends drains slowly, and only the side that began the link begins further lines. */
   v.strictObject({ type: v.literal('wanted') }),
-  v.strictObject({
-    type: v.literal('signal'),
-    line: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(255)),
-    signal,
-  }),
+  v.strictObject({ type: v.literal('signal'), line, signal }),
+  /** The line is open at the sender of this: what comes by it is taken. */
+  v.strictObject({ type: v.literal('open'), line }),
+  /** The sender of this has given the line up. */
+  v.strictObject({ type: v.literal('closed'), line }),
 ]);
 type Note = v.InferOutput<typeof NoteSchema>;
 
@@ -44,6 +46,8 @@ export interface SpareOptions {
 interface Line {
   connection: Connection;
   channel: RTCDataChannel | null;
+  /** The other side has it open, too. Where packets get lost one side may wait in vain, and what is sent to it would be lost. */
+  isTaken: boolean;
   cancelTimeout: Cancel;
 }
 
@@ -64,8 +68,8 @@ export class SpareLines {
 
   /** Channels that data may go through. */
   get channels(): RTCDataChannel[] {
-    return [...this.#lines.values()].flatMap(({ channel }) =>
-      channel?.readyState === 'open' ? [channel] : [],
+    return [...this.#lines.values()].flatMap(({ channel, isTaken }) =>
+      isTaken && channel?.readyState === 'open' ? [channel] : [],
     );
   }
 
@@ -91,6 +95,8 @@ export class SpareLines {
     const note = readNote(bytes.subarray(1));
     if (typeof note === 'string') this.options.onRefused(note);
     else if (note.type === 'signal') this.#onSignal(note.line, note.signal);
+    else if (note.type === 'open') this.#onTaken(note.line);
+    else if (note.type === 'closed') this.#broken(note.line, CLOSED);
     else this.#onWanted();
     return true;
   }
@@ -123,8 +129,7 @@ export class SpareLines {
   }
 
   #begin(number: number, initiator: boolean): void {
-    const { clock, iceServers, limits, onOpen, onData, onBroken, onRefused } = this.options;
-    const drop = () => this.#end(number);
+    const { clock, iceServers, limits, onData, onRefused } = this.options;
     try {
       const connection = new Connection({
         initiator,
@@ -134,33 +139,52 @@ export class SpareLines {
         events: {
           onSignal: (given) => this.#tell({ type: 'signal', line: number, signal: given }),
           onConnect: (channel) => {
-            const line = this.#lines.get(number)!;
-            line.cancelTimeout();
-            line.channel = channel;
-            onOpen(channel);
+            const opened = this.#lines.get(number)!;
+            opened.channel = channel;
+            this.#tell({ type: 'open', line: number });
+            this.#use(opened);
           },
           onData,
-          onClose: (reason) => {
-            const carried = this.#lines.get(number)?.channel;
-            drop();
-            if (carried) onBroken(reason);
-          },
+          onClose: (reason) => this.#broken(number, reason),
           onRefused,
         },
       });
-      const cancelTimeout = clock.after(limits.connectTimeoutMs, drop);
-      this.#lines.set(number, { connection, channel: null, cancelTimeout });
+      const cancelTimeout = clock.after(limits.connectTimeoutMs, () => {
+        this.#end(number);
+        this.#tell({ type: 'closed', line: number });
+      });
+      this.#lines.set(number, { connection, channel: null, isTaken: false, cancelTimeout });
     } catch {
       // The browser makes no more connections: the link does with those it has.
       this.#restUntilMs = Infinity;
     }
   }
 
+  #onTaken(number: number): void {
+    const taken = this.#lines.get(number);
+    if (!taken || taken.isTaken) return;
+    taken.isTaken = true;
+    this.#use(taken);
+  }
+
+  /** Both sides have it open, as far as this one knows. */
+  #use({ channel, isTaken, cancelTimeout }: Line): void {
+    if (!channel || !isTaken) return;
+    cancelTimeout();
+    this.options.onOpen(channel);
+  }
+
+  #broken(number: number, reason: string): void {
+    const broken = this.#lines.get(number);
+    this.#end(number);
+    if (broken?.isTaken && broken.channel) this.options.onBroken(reason);
+  }
+
   #end(number: number): void {
-    const line = this.#lines.get(number);
+    const ended = this.#lines.get(number);
     this.#lines.delete(number);
-    line?.cancelTimeout();
-    line?.connection.close();
+    ended?.cancelTimeout();
+    ended?.connection.close();
   }
 
   #tell(note: Note): void {

@@ -82,14 +82,18 @@ export class Lab {
   tabs: Tab[] = [];
   connections: RTCPeerConnection[] = [];
   channels: RTCDataChannel[] = [];
+  /** Connections beyond so many never show a channel that the other side has opened. */
+  deafBeyond = Infinity;
   readonly #original = window.RTCPeerConnection;
 
   start(): void {
     const { connections, channels } = this;
+    const isDeaf = () => connections.length > this.deafBeyond;
     window.RTCPeerConnection = class extends this.#original {
       constructor(config?: RTCConfiguration) {
         super(config);
         connections.push(this);
+        if (isDeaf()) Object.defineProperty(this, 'ondatachannel', { set: () => undefined });
       }
 
       override createDataChannel(label: string, init?: RTCDataChannelInit): RTCDataChannel {
@@ -120,6 +124,7 @@ export class Lab {
     this.tabs = [];
     this.connections.length = 0;
     this.channels.length = 0;
+    this.deafBeyond = Infinity;
   }
 
   stop(): void {

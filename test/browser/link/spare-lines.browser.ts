@@ -10,6 +10,9 @@ const slow = (lineGain: number) => ({
   limits: { slowBytesPerSecond: 1e12, lineTrialMs: 50, lineGain },
 });
 
+const isSpareAndOpen = ({ label, negotiated, readyState }: RTCDataChannel) =>
+  label === 'data' && !negotiated && readyState === 'open';
+
 async function send(from: Tab, to: Tab, count: number): Promise<void> {
   const sentBefore = to.got('data').length;
   for (let i = 0; i < count; i++) {
@@ -52,6 +55,21 @@ describe('spare connections for data', () => {
     await lab.join(a, b);
     await send(b, a, 600);
     assert.equal(lab.connections.length, ENDS * 2);
+  });
+
+  it('carry nothing where only one side has them open, and both give them up', async () => {
+    const { limits } = slow(1e6);
+    const [, a, b] = lab.room('ab', { limits: { ...limits, connectTimeoutMs: 3_000 } });
+    await lab.join(a, b);
+    lab.deafBeyond = ENDS;
+    await send(b, a, 300);
+    await until('a spare connection', () => lab.connections.length === ENDS * 2);
+    await until('it is open at one side', () => lab.channels.some(isSpareAndOpen));
+    await send(b, a, 300);
+    const isClosed = ({ connectionState }: RTCPeerConnection) => connectionState === 'closed';
+    await until('it is given up', () => lab.connections.slice(ENDS).every(isClosed));
+    await send(b, a, 50);
+    assert.deepEqual([...a.closed, ...b.closed], []);
   });
 
   it('are none where data goes fast', async () => {
