@@ -130,6 +130,13 @@ function writeHeader(frame: PartHead | BlobFrame | ProbeFrame, view: DataView): 
   }
 }
 
+/** True for frames that nobody takes for lost because they are late: of blobs and of tests. */
+export function isPatient(bytes: Uint8Array): boolean {
+  if (bytes[0] !== MAGIC) return false;
+  const { kind } = readKind(bytes[2]);
+  return kind === 'blob' || kind === 'evaluation';
+}
+
 /** Which frame of a part it is, unchecked; null for anything else. */
 export function peekPart(
   bytes: Uint8Array,

@@ -1,5 +1,6 @@
 import type { Clock } from '../ports/clock.ts';
 import { DrainRate } from './drain-rate.ts';
+import { isPatient } from '../../shared/frames.ts';
 import type { LinkLimits } from './link.ts';
 import { OutQueue, type Sink } from './out-queue.ts';
 import { isPiece, PieceJoiner, splitFrame } from './pieces.ts';
@@ -17,6 +18,8 @@ export class DataLine {
   readonly #joiner = new PieceJoiner();
   #framesSplit = 0;
   #channels = 1;
+  /** Of the frame that came last: those before it are mostly of its kind. */
+  #isPatient = false;
 
   constructor(
     private readonly limits: LinkLimits,
@@ -41,7 +44,8 @@ export class DataLine {
 
   /** False where the frame does not fit or too much waits: then nothing was queued. */
   push(frame: Uint8Array): boolean {
-    return this.#queue.push(frame, this.#water.queueBytes);
+    this.#isPatient = isPatient(frame);
+    return this.#queue.push(frame, this.#isPatient ? this.limits.queueBytes : this.#water.queueBytes);
   }
 
   /** How fast the channels take data together, as far as is known; Infinity before that. */
@@ -55,10 +59,13 @@ export class DataLine {
     this.#drain.look(before, this.clock.now());
     this.#channels = channels.length;
     const { highWaterBytes, thresholdBytes, inPieces } = this.#water;
-    for (const channel of channels) channel.bufferedAmountLowThreshold = thresholdBytes;
-    this.#queue.pump(leastOf(channels), sent, highWaterBytes, (frame) =>
-      inPieces || isPiece(frame) ? splitFrame(frame, this.#framesSplit++) : [frame],
-    );
+    const patientBytes = Math.max(highWaterBytes, this.limits.patientBufferedBytes);
+    const threshold = this.#isPatient ? Math.max(thresholdBytes, patientBytes / 2) : thresholdBytes;
+    for (const channel of channels) channel.bufferedAmountLowThreshold = threshold;
+    this.#queue.pump(leastOf(channels), sent, {
+      highWaterBytesOf: (frame) => (isPatient(frame) ? patientBytes : highWaterBytes),
+      split: (frame) => (inPieces || isPiece(frame) ? splitFrame(frame, this.#framesSplit++) : [frame]),
+    });
     this.#drain.gave(bufferedIn(channels) - before, this.clock.now());
   }
 

@@ -11,6 +11,7 @@ export interface LinkLimits {
   highWaterBytes: number;
   lowWaterBytes: number;
   bufferedMs: number;
+  patientBufferedBytes: number;
   slowBytesPerSecond: number;
   queueBytes: number;
   controlQueueBytes: number;

@@ -52,16 +52,19 @@ export class OutQueue {
 
   /**
    * Hands over as much as stays at or below the high-water mark; calls `sent` for each message.
-   * @param split the pieces that a message goes in, where not as it is
+   * @param ways the mark for a message, where it is another one; the pieces that it goes in, where not as it is
    */
   pump(
     sink: Sink,
     sent: (bytes: Uint8Array) => void,
-    highWaterBytes = this.#limits.highWaterBytes,
-    split: (bytes: Uint8Array) => Uint8Array[] = (bytes) => [bytes],
+    {
+      highWaterBytesOf = () => this.#limits.highWaterBytes,
+      split = (bytes) => [bytes],
+    }: { highWaterBytesOf?: (bytes: Uint8Array) => number; split?: (bytes: Uint8Array) => Uint8Array[] } = {},
   ): void {
     while (!this.empty) {
       const bytes = this.#waiting[this.#head];
+      const highWaterBytes = highWaterBytesOf(bytes);
       const pieces = this.#pieces.length > 0 ? this.#pieces : split(bytes);
       while (pieces.length > 0) {
         if (sink.bufferedAmount + pieces[0].length > highWaterBytes) return;

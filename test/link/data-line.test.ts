@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DataLine } from '../../client/link/data-line.ts';
+import { BLOB_FRAME_BYTES, encodeFrame } from '../../shared/frames.ts';
 import { LIMITS } from '../../shared/limits.ts';
 import { FakeClock } from './fake-clock.ts';
 
-const { bufferedMs, frameBytes, highWaterBytes, lowWaterBytes, pieceBytes, queueBytes } = LIMITS.link;
+const {
+  bufferedMs,
+  frameBytes,
+  highWaterBytes,
+  lowWaterBytes,
+  patientBufferedBytes,
+  pieceBytes,
+  queueBytes,
+} = LIMITS.link;
 
 /** A line over a data channel of some rate, in virtual time. */
 class Lab {
@@ -57,6 +66,19 @@ describe('a data line', () => {
     const before = lab.sent.length;
     lab.run(rate, 1000);
     assert.ok((lab.sent.length - before) * pieceBytes > 0.9 * rate, 'and keeps it busy');
+  });
+
+  it('lets more wait on a slow channel of what nobody takes for lost because it is late', () => {
+    const lab = new Lab();
+    const rate = 20_000;
+    lab.run(rate, 15_000);
+    const payload = new Uint8Array(BLOB_FRAME_BYTES);
+    const blob = encodeFrame({ kind: 'blob', id: 1, offset: 0, total: payload.length, payload });
+    lab.run(rate, 10_000, Infinity);
+    while (lab.line.push(blob)) lab.pump();
+    assert.ok(lab.bufferedAmount > patientBufferedBytes - pieceBytes, `${lab.bufferedAmount} wait`);
+    assert.ok(lab.bufferedAmount <= patientBufferedBytes);
+    assert.ok(lab.bufferedAmountLowThreshold >= patientBufferedBytes / 2, 'and asks in time for more');
   });
 
   it('goes on over a channel that takes next to nothing', () => {
