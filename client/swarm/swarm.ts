@@ -82,6 +82,7 @@ export class Swarm {
   #departures: Departure[] = [];
   #settledSinceMs: number | null = null;
   #answerStart: ((answer: ControlOf<'start-answer'>) => void) | null = null;
+  #wishes = 0;
   #closed = false;
 
   constructor(private readonly ports: SwarmPorts) {
@@ -227,8 +228,9 @@ export class Swarm {
     if (!checked.success) throw new Error(`This run cannot be started: ${complaint(checked.issues)}`);
     assertTrainable(checked.output, this.ports.tasks ?? TASKS);
     this.#participant.offer(weights);
+    const wish = ++this.#wishes;
     for (let attempt = 0; attempt < 5; attempt++) {
-      const answer = await this.#askToStart(checked.output, weights.length > 0);
+      const answer = await this.#askToStart(wish, checked.output, weights.length > 0);
       if (answer.accepted) return;
       if (!answer.retry) throw new Error(answer.message);
     }
@@ -406,7 +408,7 @@ export class Swarm {
     this.#changed();
   }
 
-  async #askToStart(config: RunConfig, weights: boolean): Promise<ControlOf<'start-answer'>> {
+  async #askToStart(wish: number, config: RunConfig, weights: boolean): Promise<ControlOf<'start-answer'>> {
     const { clock } = this.ports;
     const pause = (ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
     const answer = new Promise<ControlOf<'start-answer'>>((resolve) => {
@@ -415,7 +417,7 @@ export class Swarm {
         resolve({ type: 'start-answer', accepted: false, retry: true, message: 'no answer' }),
       );
     });
-    this.#toCoordinator({ type: 'start', config, weights });
+    this.#toCoordinator({ type: 'start', wish, config, weights });
     const given = await answer;
     if (!given.accepted && given.retry) await pause(LIMITS.election.settleMs);
     return given;

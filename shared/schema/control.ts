@@ -183,8 +183,8 @@ const options = [
   v.strictObject({ type: v.literal('claim'), term: TermSchema, centrality: real(0, 1e12) }),
   v.strictObject({ type: v.literal('leave') }),
 
-  /** `weights`: the sender has the weights to begin with, every layer's. */
-  v.strictObject({ type: v.literal('start'), config: RunConfigSchema, weights: v.boolean() }),
+  /** `wish` counts the sender's wishes: it asks again where no answer comes. `weights`: it has the weights to begin with, every layer's. */
+  v.strictObject({ type: v.literal('start'), wish: u32, config: RunConfigSchema, weights: v.boolean() }),
   v.strictObject({
     type: v.literal('start-answer'),
     accepted: v.boolean(),

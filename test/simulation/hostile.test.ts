@@ -395,13 +395,14 @@ const CASES: Case[] = [
     control: () =>
       raw({
         type: 'start',
+        wish: 1,
         config: { ...tinyConfig(), optimizer: { kind: 'sgd', learningRate: NaN, decay: 'constant' } },
       }),
   },
   {
     name: 'a run whose batch does not divide',
     reason: 'control-schema',
-    control: () => raw({ type: 'start', config: { ...tinyConfig(), batch: 33 } }),
+    control: () => raw({ type: 'start', wish: 1, config: { ...tinyConfig(), batch: 33 } }),
   },
   {
     name: 'a step from a peer that is not the head',

@@ -58,6 +58,28 @@ const slowlyMeasured: Wrap = (device) =>
   });
 
 describe('trouble upon trouble', () => {
+  it('a wish for a run whose answer comes late is granted once, and not refused when it comes again', async () => {
+    const room = await settled(3);
+    const coordinator = coordinatorOf(room);
+    const other = room.peers.find(({ id }) => id !== coordinator)!;
+    room.network.shape(other.id, coordinator, { latencyMs: 1_500 });
+    let refusal: unknown = null;
+    let isAnswered = false;
+    other.swarm.start(tinyConfig({ steps: 200 })).then(
+      () => (isAnswered = true),
+      (error: unknown) => {
+        refusal = error;
+        isAnswered = true;
+      },
+    );
+    await room.run(() => isAnswered, 20_000);
+    assert.equal(refusal, null);
+    await untilOver(room);
+    assertFinished(room);
+    assert.equal(recordOf(room).events.filter(({ type }) => type === 'coordinator').length, 1);
+    room.close();
+  });
+
   for (const how of ['is killed', 'leaves'] as const) {
     it(`a second peer ${how} while the room mends: the rest still goes on`, async () => {
       const room = await settled(5);

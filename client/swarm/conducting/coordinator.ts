@@ -39,6 +39,8 @@ export class Coordinator {
   /** Steps that the person who started the run asked for. */
   #steps = 0;
   #runs = 0;
+  /** The wish that the latest run fulfils. */
+  #granted: { from: PeerId; wish: number } | null = null;
   /** The step before which a new plan is made by what was measured so far; null where none is due. */
   #replanAt: number | null = null;
   readonly #absences: Absences;
@@ -54,9 +56,17 @@ export class Coordinator {
 
   /**
    * A person asks for a run.
-   * @param weightsFrom a peer that has the weights to begin with; null: they come from the seed
+   * @param wish names it: where the answer was late, the same wish comes again
+   * @param bringsWeights whether `from` has the weights to begin with; otherwise they come from the seed
    */
-  start(config: RunConfig, weightsFrom: PeerId | null): { accepted: boolean; message: string } {
+  start(
+    from: PeerId,
+    wish: number,
+    config: RunConfig,
+    bringsWeights: boolean,
+  ): { accepted: boolean; message: string } {
+    const isKnown = this.#granted?.from === from && this.#granted.wish === wish;
+    if (isKnown) return { accepted: true, message: '' };
     if (this.#conducting) return { accepted: false, message: 'A run is going on already. Stop it first.' };
     const shortage = gridShortage(config.grid, this.context.alive().length);
     if (shortage !== null) return { accepted: false, message: `The grid ${shortage}.` };
@@ -65,7 +75,8 @@ export class Coordinator {
     this.#office.announce('preparing', 'Starting', 0, { config });
     this.#office.appoint(0);
     this.#pausing.departures = [];
-    void this.#conduct(config, null, weightsFrom);
+    this.#granted = { from, wish };
+    void this.#conduct(config, null, bringsWeights ? from : null);
     return { accepted: true, message: '' };
   }
 

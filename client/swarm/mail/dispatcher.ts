@@ -143,11 +143,11 @@ export class Dispatcher {
 
   #start(
     from: PeerId,
-    { config, weights }: ControlOf<'start'>,
+    { wish, config, weights }: ControlOf<'start'>,
   ): { accepted: boolean; retry: boolean; message: string } {
     const coordinator = this.to.coordinator();
     if (!coordinator) return { accepted: false, retry: true, message: 'Another peer coordinates now.' };
-    return { ...coordinator.start(config, weights ? from : null), retry: false };
+    return { ...coordinator.start(from, wish, config, weights), retry: false };
   }
 
   /** A frame that takes a detour: on to its receiver, or it is here. */
