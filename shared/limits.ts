@@ -117,6 +117,8 @@ export const LIMITS = {
     /** The incumbent stays unless a challenger's centrality is better by this factor. */
     clearlyBetter: 1.25,
     claimTimeoutMs: 2_000,
+    /** How often a wish for a run is told to whoever coordinates, so long apart, before nobody does. */
+    startAttempts: 8,
     /** A term further ahead than this is not believed. */
     counterJump: 100_000,
   },

@@ -229,10 +229,16 @@ export class Swarm {
     assertTrainable(checked.output, this.ports.tasks ?? TASKS);
     this.#participant.offer(weights);
     const wish = ++this.#wishes;
-    for (let attempt = 0; attempt < 5; attempt++) {
-      const answer = await this.#askToStart(wish, checked.output, weights.length > 0);
-      if (answer.accepted) return;
-      if (!answer.retry) throw new Error(answer.message);
+    const answered = new Promise<ControlOf<'start-answer'> | null>((resolve) => {
+      this.#answerStart = (answer) => {
+        if (!answer.retry) resolve(answer);
+      };
+    });
+    for (let attempt = 0; attempt < LIMITS.election.startAttempts; attempt++) {
+      this.#toCoordinator({ type: 'start', wish, config: checked.output, weights: weights.length > 0 });
+      const answer = await Promise.race([answered, this.#pause(LIMITS.election.claimTimeoutMs)]);
+      if (answer?.accepted) return;
+      if (answer) throw new Error(answer.message);
     }
     throw new Error('The room has no coordinator yet. Wait until everybody is linked, then try again.');
   }
@@ -408,19 +414,8 @@ export class Swarm {
     this.#changed();
   }
 
-  async #askToStart(wish: number, config: RunConfig, weights: boolean): Promise<ControlOf<'start-answer'>> {
-    const { clock } = this.ports;
-    const pause = (ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
-    const answer = new Promise<ControlOf<'start-answer'>>((resolve) => {
-      this.#answerStart = resolve;
-      clock.after(LIMITS.election.claimTimeoutMs, () =>
-        resolve({ type: 'start-answer', accepted: false, retry: true, message: 'no answer' }),
-      );
-    });
-    this.#toCoordinator({ type: 'start', wish, config, weights });
-    const given = await answer;
-    if (!given.accepted && given.retry) await pause(LIMITS.election.settleMs);
-    return given;
+  #pause(ms: number): Promise<null> {
+    return new Promise((resolve) => void this.ports.clock.after(ms, () => resolve(null)));
   }
 
   #onControl(from: PeerId, message: Control): string | null {
