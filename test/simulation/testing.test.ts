@@ -130,6 +130,12 @@ describe('a test of the model', () => {
     await untilOver(room);
     assert.equal(coordinator.swarm.record.final!.metrics.samples, TINY.test.samples);
     assert.match(pausesOf(coordinator)[0].message, /Nobody else held/);
+    const { stages } = coordinator.swarm.record.plan!;
+    assert.deepEqual(
+      stages.map(({ lanes }) => lanes.length),
+      [1],
+      'links are not trusted with it again: one peer makes it alone',
+    );
     room.close();
   });
 });

@@ -75,7 +75,7 @@ describe('trouble upon trouble', () => {
     const { record } = room.peers[numberOf(room, coordinator) - 1].swarm;
     assert.ok(await room.run(() => record.phase === 'preparing'));
     room.network.cut(other.id, coordinator);
-    await room.run(() => false, 300);
+    await room.run(() => false, 800);
     room.network.mend(other.id, coordinator);
     assert.ok(await room.run(() => isAnswered, 20_000));
     assert.equal(refusal, null);

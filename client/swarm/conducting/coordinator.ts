@@ -215,6 +215,7 @@ export class Coordinator {
     this.#replanAt = weightsFrom === null ? null : LIMITS.run.profilingSteps;
     let replaced: Plan | null = null;
     const score = new TestScore();
+    let isTestLeft = false;
     for (let mends = 0; mends <= LIMITS.run.mendsWithoutProgress;) {
       if (this.#pausing.stopRequested) endStep = stock.startStep;
       if (endStep === 0) throw new Error(STOPPED_AT_ONCE);
@@ -224,7 +225,12 @@ export class Coordinator {
       this.#nothingDone = stock.startStep === 0;
       const { plan, ready } = running
         ? { plan: running, ready: true }
-        : await this.#preparation.agree(stock.sources, stock.startStep, endStep, this.#pausing.importance);
+        : await this.#preparation.agree({
+            ...stock,
+            endStep,
+            importance: this.#pausing.importance,
+            isRetest: isTestLeft && config.rule === 'deadline',
+          });
       this.#nothingDone = false;
       if (!ready) {
         stock = await this.#pausing.takeStock(plan, config);
@@ -237,6 +243,7 @@ export class Coordinator {
       }
       let outcome = await this.#train(plan, running !== null);
       running = null;
+      isTestLeft = outcome.kind === 'done';
       if (outcome.kind === 'done') {
         outcome = await this.#conclude(plan, score, config);
         if (outcome.kind === 'done') return;

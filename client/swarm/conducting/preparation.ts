@@ -5,11 +5,24 @@ import type { Control, ControlOf } from '../../../shared/schema/control.ts';
 import type { Plan, Source } from '../../../shared/schema/plan.ts';
 import { modelGraph } from '../../model/graph.ts';
 import { holdersOf as holdersIn, layersOf } from '../../partition/stages.ts';
-import { makePlan, type Device } from '../../planner/plan.ts';
+import { makePlan, type Device, type PlanRequest } from '../../planner/plan.ts';
 import type { UnitScores } from './importance.ts';
+import { centralities, rank } from '../membership/centrality.ts';
 import { sameTerm } from '../membership/election.ts';
 import { answer, type Office } from './office.ts';
 import { counted } from './wording.ts';
+
+/** What a plan is for. */
+export interface Goal {
+  /** Steps [startStep, endStep) are to be done. */
+  startStep: number;
+  endStep: number;
+  /** Who has state of which layer. */
+  sources: readonly Source[];
+  importance: readonly UnitScores[];
+  /** A test is all that is left, and the links are too bad for it: one peer makes it alone, where the model fits into one. */
+  isRetest: boolean;
+}
 
 /** From a wish to a plan that every block holder is ready for: profile, plan, prepare. */
 export class Preparation {
@@ -36,22 +49,17 @@ export class Preparation {
   }
 
   /**
-   * A plan for everybody here, for steps [startStep, endStep), from the state that `sources` have, to which every holder of a block
-   * has said `ready`. Peers that decline or drop out on the way are left out. Rejects with a message for people.
+   * A plan for everybody here to which every holder of a block has said `ready`. Peers that decline or drop out on the way are left
+   * out. Rejects with a message for people.
    */
-  async agree(
-    sources: readonly Source[],
-    startStep: number,
-    endStep: number,
-    importance: readonly UnitScores[],
-  ): Promise<{ plan: Plan; ready: boolean }> {
+  async agree(goal: Goal): Promise<{ plan: Plan; ready: boolean }> {
     const { config } = this;
     for (let attempt = 0; attempt < LIMITS.room.peers; attempt++) {
       await this.#profile(config);
-      const plan = this.#plan(sources, startStep, endStep, importance);
+      const plan = this.#plan(goal);
       this.office.announce('preparing', this.#loadingMessage(), 0, { config, plan });
       if (await this.#prepare(plan, config)) {
-        if (startStep < endStep)
+        if (goal.startStep < goal.endStep)
           this.office.event('planned', this.#describe(plan), { version: plan.version });
         return { plan, ready: true };
       }
@@ -128,36 +136,50 @@ export class Preparation {
     else if (!fits) this.#decline(peer, 'it measured other layers than were asked');
   }
 
-  #plan(
-    sources: readonly Source[],
-    startStep: number,
-    endStep: number,
-    importance: readonly UnitScores[],
-  ): Plan {
+  #plan({ sources, startStep, endStep, importance, isRetest }: Goal): Plan {
     const { context, term } = this.office;
     const peers = context.alive();
     const devices = peers
       .filter((peer) => this.#devices.has(peer) && !this.#declined.has(peer))
       .map((peer) => ({ ...this.#devices.get(peer)!, steadiness: this.#steadiness(peer) }));
     if (devices.length === 0) throw new Error(`No peer takes a block. ${this.#reasons()}`);
-    return makePlan({
+    const request = {
       term,
       version: ++this.#version,
       run: context.record.run,
       startStep,
       endStep,
-      config: this.#configFor(devices.length, startStep, endStep),
+      config: isRetest
+        ? { ...this.config, grid: null, partition: 'auto' as const }
+        : this.#configFor(devices.length, startStep),
       devices,
       peers,
       sources: [...sources],
       links: context.links(),
       importance: [...importance],
-    });
+    };
+    const alone = isRetest ? this.#aloneAt(request) : null;
+    return alone ?? makePlan(request);
   }
 
-  /** A run that began in a grid goes on without it where too few are left. A test that has to begin anew goes the quickest way there is. */
-  #configFor(devices: number, startStep: number, endStep: number): RunConfig {
-    if (startStep === endStep) return { ...this.config, grid: null, partition: 'auto' };
+  /** The whole model at the best linked peer that it fits into; null where it fits into none. */
+  #aloneAt(request: PlanRequest): Plan | null {
+    const centrality = centralities(request.peers, this.office.context.links());
+    const ranked = rank(centrality).flatMap(
+      (peer) => request.devices.find((device) => device.peer === peer) ?? [],
+    );
+    for (const device of ranked) {
+      try {
+        return makePlan({ ...request, devices: [device] });
+      } catch {
+        // The next one may have more memory.
+      }
+    }
+    return null;
+  }
+
+  /** A run that began in a grid goes on without it where too few are left. */
+  #configFor(devices: number, startStep: number): RunConfig {
     const { grid } = this.config;
     const isTooLarge = grid !== null && grid.stages * grid.lanes > devices;
     return isTooLarge && startStep > 0 ? { ...this.config, grid: null } : this.config;
