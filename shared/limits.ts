@@ -234,6 +234,8 @@ export const LIMITS = {
     chunksInMemory: 6,
     fetchesAtOnce: 4,
     fetchTimeoutMs: 30_000,
+    /** Chunks that a peer does not give in so long are fetched from the server, too. */
+    peerPatienceMs: 1_500,
     blobTimeoutMs: 20_000,
     blobBytes: 512 * 1024 * 1024,
     blobsAtOnce: 8,

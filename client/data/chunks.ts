@@ -12,13 +12,16 @@ export interface ChunkName {
 /** Asks another peer for a chunk; rejects where it has none or is gone. */
 export type FetchFromPeer = (peer: PeerId, name: ChunkName) => Promise<Uint8Array>;
 
+const LATE = Symbol('late');
+
 const keyOf = ({ file, chunk }: ChunkName): string => `chunk/${file}/${chunk}`;
 
 export const chunkCount = (part: DataPart): number => Math.ceil(part.samples / LIMITS.data.chunkSamples);
 
 /**
  * The data set in chunks: read once from the server, kept in this browser's storage, handed from peer to peer.
- * Look-ups go to memory, storage, the peers that keep the chunk, any other peer, and last the server.
+ * Look-ups go to memory, storage, the peers that keep the chunk, any other peer, and then the server; to it, too, where they take long.
+ * Peers whose link is slow come last: training needs that link, and a chunk fills it for long.
  */
 export class ChunkStore {
   readonly #memory = new Map<string, Uint8Array>();
@@ -33,6 +36,9 @@ export class ChunkStore {
     private readonly fetchFromPeer: FetchFromPeer,
     /** Peers to ask, likeliest first. */
     private readonly askOrder: (name: ChunkName) => PeerId[],
+    /** Whether so many bytes come from a peer in LIMITS.data.peerPatienceMs, as far as is known. */
+    private readonly isQuick: (peer: PeerId, bytes: number) => boolean = () => true,
+    private readonly pause: (ms: number) => Promise<void> = () => new Promise(() => undefined),
   ) {}
 
   /** The bytes of a chunk. Rejects with a message for people when nobody has it. */
@@ -73,19 +79,40 @@ export class ChunkStore {
       this.fetched.fromStorage++;
       return this.#remember(key, stored);
     }
-    const bytes = peersFirst
-      ? ((await this.#fromPeers(name)) ?? (await this.#fromServer(name)))
-      : await this.#fromServer(name).catch(async (error: unknown) => {
-          const found = await this.#fromPeers(name);
-          if (!found) throw error;
-          return found;
-        });
+    const peers = this.askOrder(name);
+    const quick = peers.filter((peer) => peersFirst && this.isQuick(peer, this.#expectedBytes(name)));
+    const others = peers.filter((peer) => !quick.includes(peer));
+    const bytes = await this.#first(
+      () => this.#fromPeers(name, quick),
+      () => this.#fromServer(name),
+    ).catch(async (error: unknown) => {
+      const found = await this.#fromPeers(name, others).catch(() => undefined);
+      if (!found) throw error;
+      return found;
+    });
     await this.storage.set(key, bytes);
     return this.#remember(key, bytes);
   }
 
-  async #fromPeers(name: ChunkName): Promise<Uint8Array | undefined> {
-    for (const peer of this.askOrder(name)) {
+  /** What peers give, or the server where they have nothing, or take long and it is faster. Rejects with the server's reason. */
+  async #first(
+    fromPeers: () => Promise<Uint8Array | undefined>,
+    fromServer: () => Promise<Uint8Array>,
+  ): Promise<Uint8Array> {
+    const given = fromPeers();
+    const isLate = this.pause(LIMITS.data.peerPatienceMs).then(() => LATE);
+    const inTime = await Promise.race([given, isLate]);
+    if (typeof inTime !== 'symbol') return inTime ?? fromServer();
+    const late = given.then((bytes) => bytes ?? Promise.reject(new Error('No peer has it.')));
+    try {
+      return await Promise.any([late, fromServer()]);
+    } catch (error) {
+      throw (error as AggregateError).errors[1];
+    }
+  }
+
+  async #fromPeers(name: ChunkName, peers: readonly PeerId[]): Promise<Uint8Array | undefined> {
+    for (const peer of peers) {
       const bytes = await this.fetchFromPeer(peer, name).catch(() => undefined);
       if (bytes?.length === this.#expectedBytes(name)) {
         this.fetched.fromPeers++;

@@ -149,6 +149,7 @@ export class Swarm {
         this.#alive().includes(peer)
           ? this.#blobs.fetch(peer, blob)
           : Promise.reject(new Error(`Could not fetch from ${peer}: that peer is gone.`)),
+      goodput: (peer) => this.#goodput(peer),
       send: (to, message) => void this.#send(to, message),
       toCoordinator: (message) => this.#toCoordinator(message),
       broadcast: (message) => this.#broadcast(message),
@@ -412,6 +413,11 @@ export class Swarm {
       this.#coordinator.takeOver(this.#departures);
     }
     this.#changed();
+  }
+
+  #goodput(peer: PeerId): number {
+    const link = this.#table.links([this.self, peer]).find(({ a, b }) => a === peer || b === peer);
+    return link?.goodput ?? Infinity;
   }
 
   #pause(ms: number): Promise<null> {

@@ -75,6 +75,73 @@ describe('chunks', () => {
     assert.equal(store.fetched.fromServer, 1);
   });
 
+  describe('that peers give slowly', () => {
+    const name = { file: 'tiny/train', chunk: 0 };
+    /** A peer that gives the chunk when told to, and a wait that ends when told to. */
+    function scene({ isUp = true, isQuick = true } = {}) {
+      const origin = new MemoryOrigin();
+      origin.isUp = isUp;
+      const asked: string[] = [];
+      let give!: () => void;
+      let end!: () => void;
+      const given = new Promise<Uint8Array>((resolve) => (give = () => resolve(new Uint8Array(12_000))));
+      const waited = new Promise<void>((resolve) => (end = resolve));
+      const store = new ChunkStore(
+        TINY,
+        noStorage,
+        origin,
+        (peer) => (asked.push(peer), given),
+        () => ['a'],
+        () => isQuick,
+        () => waited,
+      );
+      return { store, origin, asked, give, end };
+    }
+
+    it('come from the server, too, and what is first counts', async () => {
+      const { store, origin, end } = scene();
+      const wanted = store.get(name);
+      await new Promise((resolve) => setTimeout(resolve));
+      assert.equal(origin.reads, 0);
+      end();
+      await wanted;
+      assert.deepEqual([store.fetched.fromServer, store.fetched.fromPeers], [1, 0]);
+    });
+
+    it('are waited for where the server is gone', async () => {
+      const { store, give, end } = scene({ isUp: false });
+      const wanted = store.get(name);
+      end();
+      await new Promise((resolve) => setTimeout(resolve));
+      give();
+      await wanted;
+      assert.deepEqual([store.fetched.fromServer, store.fetched.fromPeers], [0, 1]);
+    });
+
+    it('come from the server at once where links are known to be slow, and from peers only without it', async () => {
+      const up = scene({ isQuick: false });
+      await up.store.get(name);
+      assert.deepEqual(up.asked, []);
+      const down = scene({ isUp: false, isQuick: false });
+      down.give();
+      await down.store.get(name);
+      assert.equal(down.store.fetched.fromPeers, 1);
+    });
+
+    it('fail with the reason where neither has them', async () => {
+      const store = new ChunkStore(
+        TINY,
+        noStorage,
+        Object.assign(new MemoryOrigin(), { isUp: false }),
+        () => new Promise((_, reject) => setTimeout(() => reject(new Error('gone')), 5)),
+        () => ['a'],
+        () => true,
+        () => Promise.resolve(),
+      );
+      await assert.rejects(store.get(name), /Could not read tiny\/train/);
+    });
+  });
+
   it('of the wrong size are not taken from a peer', async () => {
     const store = new ChunkStore(
       TINY,

@@ -33,6 +33,8 @@ export interface ParticipantContext {
   inject(config: RunConfig | null, run: number): void;
   alive(): PeerId[];
   fetchBlob(peer: PeerId, blob: BlobName): Promise<Uint8Array>;
+  /** What the link to a peer carries, in bytes per second; Infinity where that is not known. */
+  goodput(peer: PeerId): number;
   send(to: PeerId, message: Control): void;
   /** To whoever coordinates by then. */
   toCoordinator(message: Control): void;
@@ -339,6 +341,8 @@ export class Participant {
         storage: this.context.storage,
         origin: this.context.origin,
         alive: () => this.context.alive(),
+        goodput: (peer) => this.context.goodput(peer),
+        clock: this.context.clock,
         fetchChunk: (peer, { file, chunk }) => this.context.fetchBlob(peer, { kind: 'chunk', file, chunk }),
       });
     }

@@ -2,6 +2,7 @@ import type { PeerId } from '../../../shared/ids.ts';
 import { LIMITS } from '../../../shared/limits.ts';
 import { chunksToKeep, ChunkStore, homesOf, type ChunkName } from '../../data/chunks.ts';
 import type { Task } from '../../data/tasks.ts';
+import type { Clock } from '../../ports/clock.ts';
 import type { Origin, Storage } from '../../ports/storage.ts';
 
 export interface RoomDataContext {
@@ -10,6 +11,9 @@ export interface RoomDataContext {
   origin: Origin;
   alive(): PeerId[];
   fetchChunk(peer: PeerId, name: ChunkName): Promise<Uint8Array>;
+  /** What the link to a peer carries, in bytes per second; Infinity where that is not known. */
+  goodput?(peer: PeerId): number;
+  clock?: Clock;
 }
 
 /** This peer's share in keeping the data set for the room: once everybody holds theirs, the server is not needed. */
@@ -27,6 +31,8 @@ export class RoomData {
       context.origin,
       (peer, name) => context.fetchChunk(peer, name),
       (name) => this.#askOrder(name),
+      (peer, bytes) => bytes / (context.goodput?.(peer) ?? Infinity) < LIMITS.data.peerPatienceMs / 1000,
+      (ms) => new Promise((resolve) => void context.clock?.after(ms, resolve)),
     );
   }
 
