@@ -143,6 +143,11 @@ export class SwarmRig {
     }
   }
 
+  /** From here on that peer's page is followed. */
+  turnTo(peer: number): void {
+    this.#followed = peer - 1;
+  }
+
   /** Presses Start on the page that is followed; training begins with the weights, where there are any. */
   async start(config: RunConfig, weights?: readonly LayerState[] | null): Promise<void> {
     await this.#first((peer) => peer.start(config, weights));

@@ -7,6 +7,7 @@ import { labText, longestPause } from '../../client/cli/lab/text.ts';
 /** Three peers, of which the second and the third hear the first. */
 class FakeLab {
   nowMs = 0;
+  coordinator: number | null = null;
   readonly done: string[] = [];
   readonly said: string[] = [];
   readonly heard = new Map([
@@ -30,11 +31,22 @@ class FakeLab {
 
   async look(atMs: number, stepsDone: number): Promise<void> {
     this.nowMs = atMs;
-    await this.cuts.look(stepsDone);
+    await this.cuts.look(stepsDone, this.coordinator);
   }
 }
 
 describe('cuts of links', () => {
+  it('are of whoever coordinates, where nobody else is named', async () => {
+    const lab = new FakeLab([{ peer: null, step: 5, seconds: 2 }]);
+    await lab.look(0, 5);
+    assert.deepEqual(lab.done, [], 'nobody does');
+    lab.coordinator = 2;
+    await lab.look(100, 6);
+    lab.coordinator = 3;
+    await lab.look(2_100, 7);
+    assert.deepEqual(lab.done, ['cut 2', 'heal 2']);
+  });
+
   it('begin at their step, end after their time, and are over when everybody heard of the peer again', async () => {
     const lab = new FakeLab([{ peer: 1, step: 5, seconds: 2 }]);
     await lab.look(0, 4);

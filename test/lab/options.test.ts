@@ -33,7 +33,7 @@ describe('flags of the lab', () => {
   it('say what network and devices are like, and leave the run to those of the swarm', () => {
     const options = read(
       '--peers 3 --loss 10 --loss-burst 5 --rate 20mbit --latency 25 --latency-jitter 10 --slow 2 ' +
-        '--cut-link 3@200:20,1@300:0.5 --rule repair --steps 400 --grid 3x1 --seed 7 --jitter 20',
+        '--cut-link 3@200:20,1@300:0.5,coordinator@350:5 --rule repair --steps 400 --grid 3x1 --seed 7 --jitter 20',
     );
     assert.deepEqual(options.traits, {
       loss: 0.1,
@@ -46,6 +46,7 @@ describe('flags of the lab', () => {
     assert.deepEqual(options.cuts, [
       { peer: 3, step: 200, seconds: 20 },
       { peer: 1, step: 300, seconds: 0.5 },
+      { peer: null, step: 350, seconds: 5 },
     ]);
     const { config, peers } = options.swarm;
     assert.deepEqual([peers, config.rule, config.steps, config.seed], [3, 'repair', 400, 7]);

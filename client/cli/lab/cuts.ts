@@ -1,6 +1,7 @@
 /** A peer whose link is dropped when the room reaches a step, and healed some seconds later. */
 export interface Cut {
-  peer: number;
+  /** Null: whoever coordinates by then. */
+  peer: number | null;
   step: number;
   seconds: number;
 }
@@ -16,6 +17,7 @@ export type Heard = ReadonlyMap<number, number>;
 
 /** What became of a cut; times on the clock that it was given. */
 export interface CutRecord extends Cut {
+  peer: number;
   cutAtMs: number;
   /** The step that the room had reached then. */
   cutAtStep: number;
@@ -47,9 +49,13 @@ export class Cuts {
     this.#due = [...cuts].sort((a, b) => a.step - b.step);
   }
 
-  /** To be called again and again while the room trains. */
-  async look(stepsDone: number): Promise<void> {
-    while (this.#due.length > 0 && stepsDone >= this.#due[0].step) this.#cut(this.#due.shift()!, stepsDone);
+  /** To be called again and again while the room trains, with the number of the peer that coordinates, where there is one. */
+  async look(stepsDone: number, coordinator: number | null): Promise<void> {
+    while (this.#due.length > 0 && stepsDone >= this.#due[0].step) {
+      const peer = this.#due[0].peer ?? coordinator;
+      if (peer === null) break;
+      this.#cut({ ...this.#due.shift()!, peer }, stepsDone);
+    }
     for (const record of this.records) {
       if (record.healedAtMs === null) await this.#healWhenDue(record);
       else if (record.heardAgainMs.size < this.lab.others(record.peer).length)
@@ -57,7 +63,7 @@ export class Cuts {
     }
   }
 
-  #cut(cut: Cut, stepsDone: number): void {
+  #cut(cut: Cut & { peer: number }, stepsDone: number): void {
     this.lab.wire.cut(cut.peer);
     this.lab.say(`The link of peer ${cut.peer} is cut for ${cut.seconds} s.`);
     const cutAtMs = this.lab.now();

@@ -20,7 +20,8 @@ a relay between them. All that is lost, slowed and limited is UDP, what passes b
   --latency-jitter MS  the latency varies by so much, either way (0)
   --slow N             gives each host one N-th of this machine's processors (1)
   --profile P          ${PROFILE_NAMES.join(', ')}: --slow 6 --rate 1200kbit (150 kB/s) --latency 40 --loss 2, where these are not given
-  --cut-link P@S:SEC   nothing comes from or to a peer for so many seconds from a step on: 3@200:20
+  --cut-link P@S:SEC   nothing comes from or to a peer for so many seconds from a step on: 3@200:20; or
+                       from or to whoever coordinates then: coordinator@200:20
   --relay-only         no hosts and no root: browsers on this machine, and the relay does it all, by --seed
 
 and those of the swarm command:

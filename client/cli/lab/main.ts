@@ -1,5 +1,6 @@
 import type { Belongings } from '../belongings.ts';
 import { runCommand, type Setting } from '../command.ts';
+import type { RoomSnapshot } from '../../room.ts';
 import type { SwarmRig } from '../rig.ts';
 import type { Terminal } from '../terminal.ts';
 import { Cuts, type Heard } from './cuts.ts';
@@ -21,20 +22,33 @@ async function prepare(options: LabOptions, belongings: Belongings, terminal: Te
   const others = (peer: number) => peers.filter((other) => other !== peer);
   const cuts = new Cuts(wanted, {
     others,
-    wire: lab,
+    wire: {
+      cut: (peer) => {
+        lab.cut(peer);
+        // A page that is cut off has its own idea of what goes on in the room.
+        rig?.turnTo(others(peer)[0]);
+      },
+      heal: (peer) => lab.heal(peer),
+    },
     hear: async (peer) => (rig ? heardFrom(rig, peer, others(peer)) : new Map()),
     now: () => performance.now(),
     say: (message) => terminal.line(message),
   });
   return {
-    // A page that is cut off has its own idea of what goes on in the room.
     rig: { ...lab.rigOptions(), follow: peers.find((peer) => !isCut(peer)) ?? 1 },
-    onSnapshot: async (seen, { run }) => {
+    onSnapshot: async (seen, room) => {
       rig = seen;
-      if (run.phase === 'training') await cuts.look(run.stepsDone);
+      if (room.run.phase === 'training') await cuts.look(room.run.stepsDone, coordinatorOf(seen, room));
     },
     afterwards: (report) => resultText(report, cuts.records, lab.packets()),
   };
+}
+
+/** The number of the peer that coordinates; null where there is none at the moment. */
+function coordinatorOf({ peers }: SwarmRig, room: RoomSnapshot): number | null {
+  const name = room.peers.find(({ isCoordinator }) => isCoordinator)?.name;
+  const index = peers.findIndex((page) => page.name === name);
+  return index < 0 ? null : index + 1;
 }
 
 /** How much each other peer got from that one, where their link is open. */

@@ -129,6 +129,9 @@ function readRate(text: string): number {
   );
 }
 
+/** Stands for the peer that coordinates when the link is cut. */
+const COORDINATOR = 'coordinator';
+
 function readCut(item: string, peers: number, steps: number): Cut {
   const { example } = LAB_FLAGS['cut-link'];
   const match = /^([^@:]+)@([^@:]+):([^@:]+)$/.exec(item);
@@ -136,7 +139,7 @@ function readCut(item: string, peers: number, steps: number): Cut {
     throw new FlagError(`--cut-link wants peer@step:seconds, not "${item}": for example ${example}.`);
   const range = { min: 0, max: LIMITS.lab.cutSeconds, aboveMin: true };
   return {
-    peer: readWhole('cut-link', match[1], { min: 1, max: peers }, example),
+    peer: match[1] === COORDINATOR ? null : readWhole('cut-link', match[1], { min: 1, max: peers }, example),
     step: readWhole('cut-link', match[2], { min: 1, max: steps - 1 }, example),
     seconds: readNumber('cut-link', match[3], range, example),
   };
