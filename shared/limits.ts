@@ -20,6 +20,8 @@ export const LIMITS = {
     signalsPerSecond: 200,
     joinsPerMinutePerAddress: 240,
     joinTimeoutMs: 10_000,
+    /** A peer tries at least so often to reach the server again: links that broke with the network wait for that. */
+    reconnectMaxMs: 2_000,
     sockets: 4096,
     /** Packets waiting for one slow socket; past this its signals are refused. */
     queuedPackets: 512,
@@ -160,6 +162,9 @@ export const LIMITS = {
     evaluationAheadBytes: 4 * 1024 * 1024,
     /** Where links may be gone for a while: what has not come through the head for so long is sent again, the next time after twice as long. */
     evaluationRetryMs: 8_000,
+    /** A test that would take longer than this by what it took so far, from some seconds on, is made by one peer, where links are slow. */
+    evaluationTrialMs: 10_000,
+    evaluationSlowMs: 60_000,
     /** Parts of later attempts than this block knows of are kept. */
     evaluationAttemptsAhead: 8,
     eventsKept: 2_000,

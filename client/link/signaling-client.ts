@@ -70,7 +70,7 @@ export class SignalingClient implements Signaling {
       transports: ['websocket', 'polling'],
       tryAllTransports: true,
       reconnectionDelay: LIMITS.link.rebuildBackoffMs,
-      reconnectionDelayMax: LIMITS.link.rebuildBackoffMaxMs,
+      reconnectionDelayMax: LIMITS.signaling.reconnectMaxMs,
       timeout: this.#waitMs,
     });
     this.#socket.on('connect', () => this.#connected());

@@ -18,6 +18,11 @@ export class Conclusion {
   readonly watch: Watch;
   #announced = 0;
   #attempt = 0;
+  /** When the test began under this plan, and with which micro-batch. */
+  #startMs = 0;
+  #first = 0;
+  /** Of the whole test; 0 before it is known. */
+  #micros = 0;
   /** How long nothing has to come through before a further attempt. */
   #retryMs: number = LIMITS.run.evaluationRetryMs;
   /** What somebody said was the matter. */
@@ -37,9 +42,7 @@ export class Conclusion {
     this.watch = new Watch(
       office.context.clock,
       plan,
-      isPatient
-        ? { ...limits, awayStallMs: limits.stallMs, onIdle: (idleMs) => this.#retry(idleMs) }
-        : limits,
+      isPatient ? { ...limits, awayStallMs: limits.stallMs, onIdle: (idleMs) => this.#look(idleMs) } : limits,
     );
   }
 
@@ -49,6 +52,7 @@ export class Conclusion {
     this.watch.progressed();
     this.#retryMs = LIMITS.run.evaluationRetryMs;
     this.#trouble = null;
+    this.#micros = message.micros;
     const share = this.score.next / message.micros;
     if (share >= 1) this.watch.happen({ kind: 'done' });
     else if (share >= (this.#announced + 1) / ANNOUNCEMENTS) {
@@ -73,6 +77,8 @@ export class Conclusion {
     const { office, plan, watch, score } = this;
     const { context } = office;
     const trainingMs = context.record.lastStep?.t_ms ?? 0;
+    this.#startMs = context.clock.now();
+    this.#first = score.next;
     office.announce('evaluating', TESTING, 0);
     this.#evaluate();
     const outcome = await watch.outcome;
@@ -91,10 +97,33 @@ export class Conclusion {
   }
 
   /** Parts may be lost with a link that broke, and nobody may know: what has not come through is sent again. */
-  #retry(idleMs: number): void {
+  #look(idleMs: number): void {
+    const leftMs = this.#leftMs;
+    if (leftMs > LIMITS.run.evaluationSlowMs && this.#isSlowlyLinked) {
+      const message = `over these links the rest of the test would take about ${Math.round(leftMs / 1000)} s more`;
+      this.watch.happen({ kind: 'trouble', message });
+    }
     if (idleMs < this.#retryMs) return;
     this.#retryMs *= 2;
     this.#evaluate();
+  }
+
+  /** What is left of the test at its present pace, in milliseconds; 0 before that is known. */
+  get #leftMs(): number {
+    const ms = this.office.context.clock.now() - this.#startMs;
+    const done = this.score.next - this.#first;
+    if (ms < LIMITS.run.evaluationTrialMs || this.#micros === 0) return 0;
+    return (ms / Math.max(1, done)) * (this.#micros - this.score.next);
+  }
+
+  get #isSlowlyLinked(): boolean {
+    const holders = holdersOf(this.plan);
+    return this.office.context
+      .links()
+      .some(
+        ({ a, b, goodput }) =>
+          holders.includes(a) && holders.includes(b) && goodput < LIMITS.link.slowBytesPerSecond,
+      );
   }
 
   #evaluate(): void {
