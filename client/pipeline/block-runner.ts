@@ -155,6 +155,11 @@ export class BlockRunner {
     return complaint;
   }
 
+  /** A neighbour is heard again: it is told how far this block is. */
+  tellAgain(peer: PeerId): void {
+    if (!this.#stopped) this.#junctions.tellAgain(peer);
+  }
+
   /** Null when taken, otherwise why the request is refused. */
   resend(from: PeerId, request: Request): string | null {
     return this.#stopped ? null : this.#junctions.resend(from, request);

@@ -98,6 +98,11 @@ export class Junctions {
     return null;
   }
 
+  /** A neighbour is heard again: it is told how far this block is. */
+  tellAgain(peer: PeerId): void {
+    this.#notices?.again(peer);
+  }
+
   /** Null when taken, otherwise why the request is refused. */
   resend(from: PeerId, request: Request): string | null {
     const side = request.kind === 'forward' ? 'after' : 'before';

@@ -7,12 +7,19 @@ export type PartsNotice = Pick<ControlOf<'parts'>, 'streams' | 'loss'>;
 type Stream = PartsNotice['streams'][number];
 export type StreamId = Pick<Stream, 'kind' | 'boundary' | 'lane'>;
 
+type Item = Pick<Stream, 'step' | 'micro'>;
+
+const keyOf = ({ kind, boundary }: StreamId): string => `${kind}/${boundary}`;
+const isLater = (a: Item, b: Item): boolean => a.step > b.step || (a.step === b.step && a.micro > b.micro);
+
 /**
  * Tells neighbours over the reliable channel which parts have left and which will not come, so that whoever misses one knows that it
  * is lost, and nobody waits for what is not sent. Notices are put together for a moment; what spares others a wait goes at once.
  */
 export class Notices {
   readonly #pending = new Map<PeerId, Map<string, Stream>>();
+  /** The last part that left, or did not, of each stream. */
+  readonly #latest = new Map<PeerId, Map<string, { id: StreamId; item: Item }>>();
   #cancel: Cancel | null = null;
   #dueMs = Infinity;
 
@@ -24,13 +31,14 @@ export class Notices {
   ) {}
 
   /** @param frames where not all frames of the part have left: how many */
-  sent(to: PeerId, id: StreamId, item: { step: number; micro: number }, frames: number | null): void {
+  sent(to: PeerId, id: StreamId, item: Item, frames: number | null): void {
+    this.#keep(to, id, item);
     let streams = this.#pending.get(to);
     if (!streams) this.#pending.set(to, (streams = new Map<string, Stream>()));
-    const key = `${id.kind}/${id.boundary}`;
+    const key = keyOf(id);
     let stream = streams.get(key);
     if (!stream) streams.set(key, (stream = { ...id, ...item, fewer: [] }));
-    if (item.step > stream.step || (item.step === stream.step && item.micro > stream.micro)) {
+    if (isLater(item, stream)) {
       stream.step = item.step;
       stream.micro = item.micro;
     }
@@ -40,9 +48,21 @@ export class Notices {
     else this.#schedule(frames === null ? noticeMs : 0);
   }
 
+  /** Says once more how far the streams to a peer are: what was said before may be lost, and none of them may have more to say. */
+  again(to: PeerId): void {
+    for (const { id, item } of this.#latest.get(to)?.values() ?? []) this.sent(to, id, item, null);
+  }
+
   close(): void {
     this.#cancel?.();
     this.#pending.clear();
+  }
+
+  #keep(to: PeerId, id: StreamId, item: Item): void {
+    let latest = this.#latest.get(to);
+    if (!latest) this.#latest.set(to, (latest = new Map<string, { id: StreamId; item: Item }>()));
+    const known = latest.get(keyOf(id));
+    if (!known || isLater(item, known.item)) latest.set(keyOf(id), { id, item });
   }
 
   #schedule(delayMs: number): void {

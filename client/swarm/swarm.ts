@@ -340,6 +340,7 @@ export class Swarm {
   #onAlive(peer: PeerId): void {
     this.#probe.probe(peer);
     this.#coordinator?.onAlive(peer);
+    this.#participant.meet(peer);
     this.#changed();
   }
 

@@ -159,6 +159,20 @@ describe('a peer that is out of reach for a while', () => {
     });
   }
 
+  it('is told of again what it missed: blocks that were done before another took over', async () => {
+    const scene = await training({ steps: 200 }, 'coordinator');
+    const { room, witness, absent } = scene;
+    assert.ok(await room.run(() => stepOf(witness) >= 195));
+    room.network.silence(absent.id, true);
+    assert.ok(await room.run(() => witness.swarm.snapshot().term!.peer !== absent.id, 10_000));
+    assert.equal(stepOf(witness), 199);
+    room.network.silence(absent.id, false);
+    assert.ok(await room.run(() => room.on.every(isOver), 60_000));
+    for (const peer of room.on) assert.equal(phaseOf(peer), 'finished', peer.swarm.record.message);
+    assert.equal(eventsOf(witness, 'paused').length, 0);
+    room.close();
+  });
+
   it('goes by what the others did where it coordinated and is back after the end', async () => {
     const scene = await training({ grid: null }, 'coordinator');
     const { room, witness, absent } = scene;

@@ -116,6 +116,19 @@ describe('a test of the model', () => {
     room.close();
   });
 
+  it('gives nothing up that only a silent peer has, before that has been silent for long', async () => {
+    const scene = await testing();
+    const { room, coordinator, head } = scene;
+    room.network.silence(head.id, true);
+    await room.run(() => false, 24_000);
+    assert.match(coordinator.swarm.record.message, /Waiting for peer \d: nobody else has what it learnt/);
+    room.network.silence(head.id, false);
+    await untilOver(room);
+    await assertSameResult(scene);
+    for (const { message } of pausesOf(coordinator)) assert.doesNotMatch(message, /lost/);
+    room.close();
+  });
+
   it('is made by one peer where links turn out to be too bad for it, before anything stalls', async () => {
     const scene = await testing({}, (room) => {
       for (const { id: a } of room.peers)
@@ -145,12 +158,15 @@ describe('a test of the model', () => {
   });
 
   it('begins anew where the model is another one, and counts no sample twice', async () => {
-    const { room, coordinator, head } = await testing();
+    const { room, coordinator, head, tested } = await testing();
+    const before = new Map(tested);
     room.kill(room.peers.indexOf(head) + 1);
     await untilOver(room);
     assert.equal(coordinator.swarm.record.final!.metrics.samples, TINY.test.samples);
     assert.match(pausesOf(coordinator)[0].message, /Nobody else held/);
     const { stages } = coordinator.swarm.record.plan!;
+    const { device } = peerOf(room, stages[0].lanes[0]);
+    assert.equal(tested.get(device)! - (before.get(device) ?? 0), MICROS);
     assert.deepEqual(
       stages.map(({ lanes }) => lanes.length),
       [1],

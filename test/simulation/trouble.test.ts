@@ -154,6 +154,8 @@ describe('trouble upon trouble', () => {
     await untilOver(room, 60_000);
     assertFinished(room);
     for (const peer of room.on) assert.ok(peer.swarm.record.final, `${peer.id} has the result`);
+    const pauses = recordOf(room).events.filter(({ type }) => type === 'paused');
+    assert.match(pauses[0].message, /the link to it broke\. It is back\./);
     room.close();
   });
 

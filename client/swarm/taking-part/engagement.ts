@@ -101,6 +101,11 @@ export class Engagement {
     if (this.#runner.isDone) this.#tellDone(this.#runner.stepsDone);
   }
 
+  /** A peer is heard again. */
+  meet(peer: PeerId): void {
+    this.#runner.tellAgain(peer);
+  }
+
   beginEvaluation(attempt: number, from: number): void {
     this.#evaluation.begin(attempt, from);
   }

@@ -127,6 +127,11 @@ export class Participant {
     this.#engagement?.beginTraining();
   }
 
+  /** A peer is here, perhaps again. */
+  meet(peer: PeerId): void {
+    this.#engagement?.meet(peer);
+  }
+
   /** Stops the block and says what state is here. */
   pause(coordinator: PeerId, { term, version }: ControlOf<'pause'>): void {
     this.#switch(async () => {
