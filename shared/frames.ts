@@ -23,7 +23,7 @@ export interface PartHead {
   term: number;
   version: number;
   planTag: number;
-  /** The step; 0 in an evaluation. */
+  /** The step; in an evaluation its attempt, from 1. */
   step: number;
   micro: number;
   /** Index of the boundary it crosses. */
