@@ -90,14 +90,19 @@ async function assertSameResult({ coordinator, tested, room }: Scene): Promise<v
   assert.ok(Math.max(...times) < MICROS + 12, `${times.join(', ')} micro-batches of ${MICROS} were tested`);
 }
 
+/** Between the head and a block before it, for a second. */
+async function breakLink({ room, coordinator, head }: Scene): Promise<void> {
+  const [first] = coordinator.swarm.record.plan!.stages[0].lanes.filter((peer) => peer !== coordinator.id);
+  room.network.cut(first, head.id);
+  await room.run(() => false, 1_000);
+  room.network.mend(first, head.id);
+}
+
 describe('a test of the model', () => {
   it('goes on where it was after a link between two blocks broke', async () => {
     const scene = await testing();
-    const { room, coordinator, head } = scene;
-    const [first] = coordinator.swarm.record.plan!.stages[0].lanes.filter((peer) => peer !== coordinator.id);
-    room.network.cut(first, head.id);
-    await room.run(() => false, 1_000);
-    room.network.mend(first, head.id);
+    const { room, coordinator } = scene;
+    await breakLink(scene);
     await untilOver(room);
     await assertSameResult(scene);
     assert.deepEqual(pausesOf(coordinator), []);
@@ -146,11 +151,8 @@ describe('a test of the model', () => {
 
   it('goes on from where it was after a pause, too, which says why there was one', async () => {
     const scene = await testing({ rule: 'stall' });
-    const { room, coordinator, head } = scene;
-    const [first] = coordinator.swarm.record.plan!.stages[0].lanes.filter((peer) => peer !== coordinator.id);
-    room.network.cut(first, head.id);
-    await room.run(() => false, 1_000);
-    room.network.mend(first, head.id);
+    const { room, coordinator } = scene;
+    await breakLink(scene);
     await untilOver(room);
     await assertSameResult(scene);
     assert.match(pausesOf(coordinator)[0].message, /a link to a neighbour in the pipeline broke/);
