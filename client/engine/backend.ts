@@ -10,6 +10,7 @@ import {
 import type { DeviceInfo } from '../ports/compute.ts';
 import { kernelsOf, type Kernels } from './kernels/index.ts';
 import { webglBackend } from './kernels/webgl-backend.ts';
+import { drawAsOneTriangle } from './kernels/webgl/one-triangle.ts';
 
 /** The tfjs backend that this thread computes with. */
 export interface Backend {
@@ -64,7 +65,9 @@ async function openWebgl(): Promise<Backend> {
   }
   if (!(await setBackend('webgl'))) throw new Error('WebGL could not be started.');
   await ready();
-  const { gl } = webglBackend().gpgpu;
+  const backend = webglBackend();
+  const { gl } = backend.gpgpu;
+  drawAsOneTriangle(backend);
   let lost = false;
   gl.canvas.addEventListener('webglcontextlost', () => {
     lost = true;

@@ -8,6 +8,9 @@ export type WebglProgram = Omit<GPGPUProgram, 'outPackingScheme'> & { outPacking
 export interface WebglBackend {
   gpgpu: {
     gl: WebGL2RenderingContext;
+    /** What every program is drawn as: the corners of two triangles, and which make up each. */
+    vertexBuffer: WebGLBuffer;
+    indexBuffer: WebGLBuffer;
     /** Does `read` while a texture can be read from. */
     downloadMatrixDriver<T>(texture: WebGLTexture, read: () => T): T;
   };

@@ -1,9 +1,19 @@
 import { expect } from '@open-wc/testing';
 import { webglBackend } from '../../../client/engine/kernels/webgl-backend.ts';
 import { openCompute } from '../../../client/engine/open-compute.ts';
-import type { Compute } from '../../../client/ports/compute.ts';
+import type { BlockSpec, Compute, ForwardTask } from '../../../client/ports/compute.ts';
 import { digitsBlock, trainStep } from '../../engine/memory-ratio.ts';
 import { failure } from './computes.ts';
+
+const firstForward = ({ rows }: BlockSpec): ForwardTask => ({
+  segment: 0,
+  micro: 0,
+  step: 0,
+  rows,
+  training: true,
+  input: new Uint8Array(rows * 784),
+  labels: new Uint8Array(rows),
+});
 
 describe('WebGL on the page', () => {
   let compute: Compute;
@@ -40,17 +50,7 @@ describe('WebGL on the page', () => {
       return calls.includes('drawElements') ? calls.at(-1) : 'nothing was drawn';
     };
     try {
-      const { rows } = block;
-      const input = new Uint8Array(rows * 784);
-      await compute.forward({
-        segment: 0,
-        micro: 0,
-        step: 0,
-        rows,
-        training: true,
-        input,
-        labels: new Uint8Array(rows),
-      });
+      await compute.forward(firstForward(block));
       expect(
         await lastOf(compute.backward({ segment: 0, micro: 0, defer: true })),
         'input gradients',
@@ -61,6 +61,45 @@ describe('WebGL on the page', () => {
       expect(await lastOf(compute.step({ counted: 1, learningRate: 0.1 })), 'an update').to.equal('flush');
     } finally {
       for (const name of watched) Reflect.deleteProperty(gl, name);
+    }
+  });
+
+  it('draws programs as one triangle over the whole texture', async () => {
+    const { gl } = webglBackend().gpgpu;
+    const block = digitsBlock('sgd', 0, 4);
+    await compute.load(block, []);
+    const draw = gl.drawElements.bind(gl);
+    const drawn: { corners: number[][]; indices: number[] }[] = [];
+    gl.drawElements = (...rest) => {
+      const program = gl.getParameter(gl.CURRENT_PROGRAM) as WebGLProgram;
+      const place = gl.getAttribLocation(program, 'clipSpacePos');
+      const corners = new Float32Array(3 * 5);
+      const indices = new Uint16Array(6);
+      gl.bindBuffer(
+        gl.ARRAY_BUFFER,
+        gl.getVertexAttrib(place, gl.VERTEX_ATTRIB_ARRAY_BUFFER_BINDING) as WebGLBuffer,
+      );
+      gl.getBufferSubData(gl.ARRAY_BUFFER, 0, corners);
+      gl.getBufferSubData(gl.ELEMENT_ARRAY_BUFFER, 0, indices);
+      drawn.push({
+        corners: [0, 5, 10].map((at) => [...corners.subarray(at, at + 2)]),
+        indices: [...indices],
+      });
+      draw(...rest);
+    };
+    try {
+      await compute.forward(firstForward(block));
+    } finally {
+      Reflect.deleteProperty(gl, 'drawElements');
+    }
+    expect(drawn.length).to.be.greaterThan(0);
+    for (const { corners, indices } of drawn) {
+      expect(corners).to.deep.equal([
+        [-1, 3],
+        [-1, -1],
+        [3, -1],
+      ]);
+      expect(indices).to.deep.equal([0, 1, 2, 2, 2, 2]);
     }
   });
 
