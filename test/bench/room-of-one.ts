@@ -1,7 +1,7 @@
 import { openCompute } from '../../client/engine/open-compute.ts';
 import { browserClock } from '../../client/link/clock.ts';
 import { HttpOrigin } from '../../client/link/origin.ts';
-import type { Compute, ForwardTask } from '../../client/ports/compute.ts';
+import type { BlockSpec, Compute, ForwardTask, LayerState } from '../../client/ports/compute.ts';
 import type { Transport } from '../../client/ports/transport.ts';
 import { Swarm } from '../../client/swarm/swarm.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
@@ -39,15 +39,20 @@ class Gate {
   }
 }
 
-/** The same device, but the first forward of each step waits at the gate. */
-function gated(inner: Compute, gate: Gate): Compute {
+/** The same device, but the first forward of each step waits at the gate. `onLoad` is told of every block. */
+function gated(inner: Compute, gate: Gate, onLoad: (block: BlockSpec) => void): Compute {
   const forward = async (task: ForwardTask) => {
     if (task.training && task.micro === 0 && task.segment === 0) await gate.pass();
     return inner.forward(task);
   };
+  const load = (block: BlockSpec, state: LayerState[]) => {
+    onLoad(block);
+    return inner.load(block, state);
+  };
   return new Proxy(inner, {
     get(target, name) {
       if (name === 'forward') return forward;
+      if (name === 'load') return load;
       const value: unknown = Reflect.get(target, name);
       return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value;
     },
@@ -56,16 +61,20 @@ function gated(inner: Compute, gate: Gate): Compute {
 
 /**
  * A room of one on this page, device in a worker and all: the very engine that people run, stopped before each step. Gives what trains
- * the next step.
+ * the next step, until the device has done all of it: an update is still under way when the room has finished its step.
  */
 export async function roomOfOne(config: RunConfig): Promise<() => Promise<void>> {
   const compute = await openCompute({ emulatedMs: null, workerUrl: new URL('/worker.js', location.href) });
   if (compute.device.backend !== 'webgl') throw new Error(compute.device.note);
   const gate = new Gate();
+  let lastLayer = '';
+  const onLoad = ({ segments }: BlockSpec) => {
+    lastLayer = segments.flatMap(({ ops }) => ops).at(-1)!.layer;
+  };
   const swarm = new Swarm({
     clock: browserClock,
     transport: nobodyElse,
-    compute: gated(compute, gate),
+    compute: gated(compute, gate, onLoad),
     storage: { get: () => Promise.resolve(undefined), set: () => Promise.resolve() },
     origin: new HttpOrigin({ clock: browserClock }),
     me: { name: 'alone', device: { ...compute.device, browser: 'bench' } },
@@ -77,8 +86,9 @@ export async function roomOfOne(config: RunConfig): Promise<() => Promise<void>>
       if (swarm.record.phase === 'failed') reject(new Error(swarm.record.message));
     });
   });
-  return () => {
+  return async () => {
     gate.open();
-    return gate.whenArrived();
+    await gate.whenArrived();
+    await compute.read(lastLayer);
   };
 }

@@ -55,8 +55,10 @@ async function solo(wish: SoloCase): Promise<SoloTimes> {
     arms.set(alone(count), await roomOfOne(config));
   }
   const times: SoloTimes = Object.fromEntries([...arms.keys()].map((arm) => [arm, []]));
+  const order = [...arms];
   for (let turn = -FIRST_TURNS; turn < turns; turn++) {
-    for (const [arm, run] of arms) {
+    // Who comes first changes, so that no arm always follows the same other.
+    for (const [arm, run] of turn % 2 === 0 ? order : order.toReversed()) {
       const start = performance.now();
       await run();
       if (turn >= 0) times[arm].push(performance.now() - start);
