@@ -6,32 +6,67 @@ import {
   PEERS,
   TROUBLES,
   type Cell,
+  type Settings,
 } from '../../client/cli/experiment/grid.ts';
 import { table } from '../../client/cli/progress.ts';
 import { EmulatedCompute } from '../../client/engine/emulated.ts';
 import { makeReport } from '../../client/swarm/record/report.ts';
-import type { RunConfig } from '../../shared/schema/config.ts';
-import { SimRoom, tinyConfig } from '../simulation/sim-room.ts';
+import { readChoice, readFlags, readWhole } from '../../shared/flags.ts';
+import { SimRoom } from '../simulation/sim-room.ts';
+import { mnist } from './mnist.ts';
 
 /**
  * How fast is each cut under each rule and trouble? The cells of `npm run experiment -- volatility` on virtual time: the real engine, the
- * same emulated devices, links and faults, layers as wide, but few inputs, so that it takes little and no processor decides.
+ * same model and data, emulated devices, links and faults, and no processor that decides.
  *
- *   node --import tsx test/bench/volatility-simulated.ts [steps] [trouble,trouble,...] [partition rule,...]
+ *   node --import tsx test/bench/volatility-simulated.ts [--steps 60] [--troubles none,loss-30] [--ways hybrid-deadline,vertical-repair]
+ *                                                        [--model mlp:128-64-32] [--batch 128] [--device-ms 20]
  */
-const STEPS = Number(process.argv[2] ?? 150);
-const NAMES = process.argv[3]?.split(',') ?? TROUBLES.map(({ name }) => name);
-const WAYS = process.argv[4]?.split(',') ?? FULL.ways;
+const EXAMPLES = {
+  steps: { example: '--steps 60' },
+  troubles: { example: '--troubles none,loss-30' },
+  ways: { example: '--ways hybrid-deadline,vertical-repair' },
+  model: { example: '--model mlp:128-64-32' },
+  batch: { example: '--batch 128' },
+  'device-ms': { example: '--device-ms 20' },
+};
 const LIMIT_MS = 36_000_000;
+
+const given = readFlags(process.argv.slice(2), EXAMPLES);
+const text = (flag: keyof typeof EXAMPLES, otherwise: string) => String(given.get(flag) ?? otherwise);
+const whole = (flag: 'steps' | 'batch' | 'device-ms', otherwise: number) =>
+  readWhole(flag, text(flag, String(otherwise)), { min: 1, max: 1_000_000 }, EXAMPLES[flag].example);
+const list = (flag: 'troubles' | 'ways', all: readonly string[]) =>
+  text(flag, all.join())
+    .split(',')
+    .map((item) => readChoice(flag, item, all));
+const STEPS = whole('steps', 60);
+const SETTINGS: Settings = {
+  ...FULL,
+  seeds: 1,
+  model: text('model', FULL.model),
+  batch: whole('batch', FULL.batch),
+  deviceMs: whole('device-ms', FULL.deviceMs),
+  troubles: list(
+    'troubles',
+    TROUBLES.map(({ name }) => name),
+  ),
+  ways: list(
+    'ways',
+    FULL.ways.map((way) => way.replace(' ', '-')),
+  ).map((way) => way.replace('-', ' ')),
+};
+const data = mnist();
 
 function roomOf(): SimRoom {
   const room: SimRoom = new SimRoom(0, {
+    data,
     wrap: (device) => {
       const clock = room.time.clockFor(
         () => true,
         () => 0,
       );
-      return new EmulatedCompute(device, FULL.deviceMs, clock);
+      return new EmulatedCompute(device, SETTINGS.deviceMs, clock);
     },
     // What the simulated device itself takes must not count.
     speeds: Array<number>(PEERS).fill(1e6),
@@ -42,18 +77,11 @@ function roomOf(): SimRoom {
   return room;
 }
 
-/** The cell's run, on the tiny task. */
-function tiny(cell: Cell): RunConfig {
-  const config = configOf(cell, FULL, null);
-  const { model, optimizer } = tinyConfig({ widths: [128, 64, 32], activation: 'relu' });
-  return { ...config, model, optimizer, steps: STEPS };
-}
-
 async function cellRow(cell: Cell): Promise<string[]> {
   const room = roomOf();
   try {
     await room.settle();
-    await room.train(tiny(cell), LIMIT_MS);
+    await room.train({ ...configOf(cell, SETTINGS, null), steps: STEPS }, LIMIT_MS);
     const { record } = room.on[0].swarm;
     if (!record.final) throw new Error(record.message);
     const { steps, plan, wire } = makeReport(record);
@@ -74,7 +102,7 @@ async function cellRow(cell: Cell): Promise<string[]> {
       plan.stages.map(({ lanes }) => lanes.length).join('+'),
       rate.toFixed(2),
       `${(100 * share).toFixed(1)}%`,
-      (rate * share * FULL.batch).toFixed(0),
+      (rate * share * SETTINGS.batch).toFixed(0),
       `${(wire.bytes_sent / steps.length / 1000).toFixed(0)} kB`,
       used.join(' '),
     ];
@@ -94,7 +122,7 @@ const HEADS = [
   'used forward/backward',
 ];
 const rows: string[][] = [];
-for (const cell of cellsOf({ ...FULL, seeds: 1, troubles: NAMES, ways: WAYS })) {
+for (const cell of cellsOf(SETTINGS)) {
   rows.push(await cellRow(cell));
   console.log(rows.at(-1)!.join('  '));
 }
