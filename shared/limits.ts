@@ -38,6 +38,9 @@ export const LIMITS = {
     slowBytesPerSecond: 1_000_000,
     /** ... and in its buffer, and once more in our queue, there waits no more than it takes in so long: the rest would be stale. */
     bufferedMs: 300,
+    /** One that takes so much is fast: it gets several frames in one message of at most so many bytes, which all browsers take. */
+    fastBytesPerSecond: 4_000_000,
+    bundleBytes: 64 * 1024,
     /** More waits there of what is not late: SCTP sees that a packet was lost by those behind it, else only when a timer ends. */
     patientBufferedBytes: 64 * 1024,
     /** Connections to one peer: the link's own, and spare ones for data while that is slow. */

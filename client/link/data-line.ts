@@ -1,4 +1,5 @@
 import type { Clock } from '../ports/clock.ts';
+import { Bundler, framesOfBundle, isBundle } from './bundles.ts';
 import { DrainRate } from './drain-rate.ts';
 import { isPatient } from '../../shared/frames.ts';
 import type { LinkLimits } from './link.ts';
@@ -17,7 +18,7 @@ export class DataLine {
   readonly #drain = new DrainRate();
   readonly #joiner = new PieceJoiner();
   #framesSplit = 0;
-  #channels = 1;
+  #channels: readonly DataSink[] = [];
   /** Of the frame that came last: those before it are mostly of its kind. */
   #isPatient = false;
 
@@ -56,22 +57,42 @@ export class DataLine {
   /** @param channels one or more, that frames may go through, each through whichever has the least before it */
   pump(channels: readonly DataSink[], sent: (frame: Uint8Array) => void): void {
     const before = bufferedIn(channels);
-    this.#drain.look(before, this.clock.now());
-    this.#channels = channels.length;
-    const { highWaterBytes, thresholdBytes, inPieces } = this.#water;
+    const isOther =
+      channels.length !== this.#channels.length ||
+      channels.some((channel, i) => channel !== this.#channels[i]);
+    if (isOther) this.#drain.restart();
+    else this.#drain.look(before, this.clock.now());
+    this.#channels = channels;
+    const { highWaterBytes, thresholdBytes, messages } = this.#water;
     const patientBytes = Math.max(highWaterBytes, this.limits.patientBufferedBytes);
     const threshold = this.#isPatient ? Math.max(thresholdBytes, patientBytes / 2) : thresholdBytes;
     for (const channel of channels) channel.bufferedAmountLowThreshold = threshold;
-    this.#queue.pump(leastOf(channels), sent, {
+    const sink = leastOf(channels);
+    const bundler = new Bundler(sink);
+    this.#queue.pump(messages === 'bundles' ? bundler : sink, sent, {
       highWaterBytesOf: (frame) => (isPatient(frame) ? patientBytes : highWaterBytes),
-      split: (frame) => (inPieces || isPiece(frame) ? splitFrame(frame, this.#framesSplit++) : [frame]),
+      // What begins as pieces or bundles do would be taken for one.
+      split: (frame) =>
+        messages === 'pieces' || isPiece(frame) || isBundle(frame)
+          ? splitFrame(frame, this.#framesSplit++)
+          : [frame],
     });
+    bundler.flush();
     this.#drain.gave(bufferedIn(channels) - before, this.clock.now());
   }
 
-  /** The frame that a message is, or completes; null where pieces are missing yet; or why it is refused, as a short stable word. */
-  receive(message: Uint8Array): Uint8Array | null | string {
-    return isPiece(message) ? this.#joiner.add(message) : message;
+  /** The frames that a message is, has or completes, none where pieces are missing yet; or why it is refused, as a short stable word. */
+  receive(message: Uint8Array): Uint8Array[] | string {
+    const parts = isBundle(message) ? framesOfBundle(message) : [message];
+    if (typeof parts === 'string') return parts;
+    const frames: Uint8Array[] = [];
+    for (const part of parts) {
+      const frame = isPiece(part) ? this.#joiner.add(part) : part;
+      if (typeof frame === 'string') return frame;
+      if (frame && frame.length > this.limits.frameBytes) return 'message-oversized';
+      if (frame) frames.push(frame);
+    }
+    return frames;
   }
 
   clear(): void {
@@ -80,7 +101,7 @@ export class DataLine {
   }
 
   get #water(): Water {
-    return waterOf(this.#drain.bytesPerSecond, this.limits, this.#channels);
+    return waterOf(this.#drain.bytesPerSecond, this.limits, Math.max(1, this.#channels.length));
   }
 }
 

@@ -16,6 +16,11 @@ export class DrainRate {
     return this.#ms > 0 ? (1000 * this.#bytes) / this.#ms : Infinity;
   }
 
+  /** What was in the buffer is not looked at any more: data goes another way from here on. */
+  restart(): void {
+    this.#stretch = null;
+  }
+
   /** A message went into the buffer. */
   gave(bytes: number, nowMs: number): void {
     if (bytes === 0) return;

@@ -13,6 +13,8 @@ export interface LinkLimits {
   bufferedMs: number;
   patientBufferedBytes: number;
   slowBytesPerSecond: number;
+  fastBytesPerSecond: number;
+  bundleBytes: number;
   queueBytes: number;
   controlQueueBytes: number;
   controlMessageBytes: number;

@@ -28,6 +28,8 @@ export class PeerLink implements Link {
   #controlChannel: RTCDataChannel | null = null;
   #open = false;
   #closed = false;
+  #pumpsSoon = false;
+  #goesBySpares = false;
   #cancelTimeout: Cancel | null = null;
   #cancelDisconnected: Cancel | null = null;
   #writable: Later<boolean> | null = null;
@@ -84,7 +86,8 @@ export class PeerLink implements Link {
     const queue = channel === 'control' ? this.#control : this.#data;
     if (!queue.fits(bytes)) this.#options.events.onRefused('own-message-size');
     if (!queue.push(bytes)) return false;
-    this.#pump();
+    if (channel === 'control') this.#pump();
+    else this.#pumpSoon();
     return true;
   }
 
@@ -161,26 +164,42 @@ export class PeerLink implements Link {
 
   #received(channel: Channel, data: unknown): void {
     if (this.#closed) return;
-    const { limits, stats, events } = this.#options;
+    const { limits, events } = this.#options;
     const bytes = toBytes(data);
     if (!bytes) {
       events.onRefused('message-not-binary');
       return;
     }
-    if (bytes.length > (channel === 'control' ? limits.controlMessageBytes : limits.frameBytes)) {
+    if (bytes.length > (channel === 'control' ? limits.controlMessageBytes : limits.bundleBytes)) {
       events.onRefused('message-oversized');
       return;
     }
     if (channel === 'control' && this.#spares.receive(bytes)) return;
-    const message = channel === 'data' ? this.#data.receive(bytes) : bytes;
-    if (message === null) return;
-    if (typeof message === 'string') {
-      events.onRefused(message);
+    const messages = channel === 'data' ? this.#data.receive(bytes) : [bytes];
+    if (typeof messages === 'string') {
+      events.onRefused(messages);
       return;
     }
+    for (const message of messages) this.#take(channel, message);
+  }
+
+  #take(channel: Channel, message: Uint8Array): void {
+    // What came before it in a bundle may have closed the link.
+    if (this.#closed) return;
+    const { stats, events } = this.#options;
     stats.bytesReceived += message.length;
     stats.messagesReceived++;
     events.onMessage(channel, message);
+  }
+
+  /** When whoever sends now has sent all: frames that go together are put together. */
+  #pumpSoon(): void {
+    if (this.#pumpsSoon) return;
+    this.#pumpsSoon = true;
+    queueMicrotask(() => {
+      this.#pumpsSoon = false;
+      this.#pump();
+    });
   }
 
   /** Control goes first: data waits while a control message does. */
@@ -209,7 +228,12 @@ export class PeerLink implements Link {
   }
 
   #dataSinks(own: RTCDataChannel): DataSink[] {
-    const spare = this.#spares.channels;
+    const { slowBytesPerSecond, fastBytesPerSecond } = this.#options.limits;
+    const { bytesPerSecond } = this.#data;
+    // Losses at the very start stop a channel for seconds: a link that was slow once need not be.
+    if (bytesPerSecond >= fastBytesPerSecond) this.#goesBySpares = false;
+    else if (bytesPerSecond < slowBytesPerSecond) this.#goesBySpares = true;
+    const spare = this.#goesBySpares ? this.#spares.channels : [];
     return (spare.length > 0 ? spare : [own]).map(sinkOf);
   }
 

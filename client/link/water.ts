@@ -9,13 +9,19 @@ export interface Water {
   /** In our queue, at most; and the most that still is a short one. */
   queueBytes: number;
   shortBytes: number;
-  /** Frames go in pieces of one packet each. */
-  inPieces: boolean;
+  /** What goes in one message: a packet of a frame, a frame, or several frames. */
+  messages: 'pieces' | 'frames' | 'bundles';
 }
 
 type Limits = Pick<
   LinkLimits,
-  'frameBytes' | 'highWaterBytes' | 'lowWaterBytes' | 'queueBytes' | 'slowBytesPerSecond' | 'bufferedMs'
+  | 'frameBytes'
+  | 'highWaterBytes'
+  | 'lowWaterBytes'
+  | 'queueBytes'
+  | 'slowBytesPerSecond'
+  | 'fastBytesPerSecond'
+  | 'bufferedMs'
 >;
 
 /** Nobody calls at an amount that was low already: where it is low, the largest message must fit. */
@@ -24,10 +30,14 @@ export const thresholdOf = (messageBytes: number, limits: Pick<Limits, 'highWate
 
 /** The marks for channels that take so much together. What waits on slow ones is late by as long as it waits: little may. */
 export function waterOf(bytesPerSecond: number, limits: Limits, channels = 1): Water {
-  const { frameBytes, highWaterBytes, lowWaterBytes, queueBytes, slowBytesPerSecond, bufferedMs } = limits;
+  const { frameBytes, highWaterBytes, lowWaterBytes, queueBytes, bufferedMs } = limits;
+  const { slowBytesPerSecond, fastBytesPerSecond } = limits;
   if (bytesPerSecond >= slowBytesPerSecond) {
     const thresholdBytes = thresholdOf(frameBytes, limits);
-    return { highWaterBytes, thresholdBytes, queueBytes, shortBytes: lowWaterBytes, inPieces: false };
+    // Infinity is what nobody has measured yet.
+    const isFast = bytesPerSecond >= fastBytesPerSecond && bytesPerSecond < Infinity;
+    const messages = isFast ? 'bundles' : 'frames';
+    return { highWaterBytes, thresholdBytes, queueBytes, shortBytes: lowWaterBytes, messages };
   }
   const soonBytes = (bytesPerSecond * bufferedMs) / 1000;
   const high = Math.min(highWaterBytes, Math.max(2 * LIMITS.link.pieceBytes, soonBytes / channels));
@@ -37,6 +47,6 @@ export function waterOf(bytesPerSecond: number, limits: Limits, channels = 1): W
     thresholdBytes: Math.min(lowWaterBytes, high / 2),
     queueBytes: queue,
     shortBytes: Math.min(lowWaterBytes, queue / 2),
-    inPieces: true,
+    messages: 'pieces',
   };
 }

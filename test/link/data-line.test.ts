@@ -7,6 +7,7 @@ import { FakeClock } from './fake-clock.ts';
 
 const {
   bufferedMs,
+  bundleBytes,
   frameBytes,
   highWaterBytes,
   lowWaterBytes,
@@ -25,7 +26,7 @@ class Lab {
 
   send(bytes: Uint8Array): void {
     this.bufferedAmount += bytes.length;
-    this.sent.push(bytes);
+    this.sent.push(bytes.slice());
   }
 
   pump(): void {
@@ -98,7 +99,6 @@ describe('a data line', () => {
     const idle = new Lab();
     idle.run(5_000_000, 3000, 50);
     for (const lab of [busy, idle]) {
-      assert.ok(lab.sent.every(({ length }) => length === frameBytes));
       lab.run(0, 1);
       assert.ok(lab.line.bytes > queueBytes - 2 * frameBytes);
       assert.ok(lab.bufferedAmountLowThreshold === lowWaterBytes);
@@ -108,11 +108,35 @@ describe('a data line', () => {
   it('finds out that a slow channel has become fast, and the other way round', () => {
     const lab = new Lab();
     lab.run(50_000, 3000);
-    lab.run(5_000_000, 3000);
+    lab.run(2_000_000, 3000);
     assert.equal(lab.sent.at(-1)!.length, frameBytes);
+    lab.run(5_000_000, 3000);
     assert.ok(highest(lab, 5_000_000, 100) > highWaterBytes - frameBytes);
     lab.run(50_000, 10_000);
     assert.ok(lab.sent.at(-1)!.length <= pieceBytes);
+  });
+
+  it('puts frames together on a channel that is known to be fast, and waits with none for others', () => {
+    const lab = new Lab();
+    lab.run(5_000_000, 3000);
+    const [first, ...others] = lab.sent;
+    assert.equal(first.length, frameBytes, 'before anything is known');
+    assert.ok(others.slice(-20).every(({ length }) => length > bundleBytes - frameBytes));
+    assert.ok(others.slice(-20).every(({ length }) => length <= bundleBytes));
+    lab.run(5_000_000, 1000, Infinity);
+    const before = lab.sent.length;
+    lab.line.push(new Uint8Array(100));
+    lab.pump();
+    assert.equal(lab.sent.length, before + 1);
+  });
+
+  it('takes what goes another way from now on for no sign of how fast that is', () => {
+    const lab = new Lab();
+    lab.run(2_000_000, 3000);
+    const other = new Lab();
+    lab.clock.advance(1);
+    lab.line.pump([other], () => undefined);
+    assert.ok(lab.line.bytesPerSecond < 2_100_000, `${lab.line.bytesPerSecond}`);
   });
 
   it('goes on by the other channels where one is stuck, and keeps no more before each than its share', () => {
@@ -142,15 +166,20 @@ describe('a data line', () => {
     for (const { bufferedAmount } of others) assert.ok(bufferedAmount <= share, `${bufferedAmount} wait`);
   });
 
-  it('gives frames as they were, whatever they begin with', () => {
-    const lab = new Lab();
-    const frames = Array.from({ length: 256 }, (_, first) => Uint8Array.of(first, 1, 2, 3));
-    for (const frame of frames) lab.line.push(frame);
-    lab.pump();
-    const there = new DataLine(LIMITS.link, lab.clock);
-    assert.deepEqual(
-      lab.sent.map((message) => there.receive(message)),
-      frames,
-    );
-  });
+  for (const rate of [0, 2_000_000, 5_000_000]) {
+    it(`gives frames as they were, whatever they begin with, on a channel of ${rate / 1e6} MB/s`, () => {
+      const lab = new Lab();
+      lab.run(rate, 3000);
+      lab.run(1e9, 1000, Infinity);
+      lab.sent.length = 0;
+      const frames = Array.from({ length: 256 }, (_, first) => Uint8Array.of(first, 1, 2, 3));
+      for (const frame of frames) assert.ok(lab.line.push(frame));
+      lab.pump();
+      const there = new DataLine(LIMITS.link, lab.clock);
+      assert.deepEqual(
+        lab.sent.flatMap((message) => there.receive(message) as Uint8Array[]),
+        frames,
+      );
+    });
+  }
 });

@@ -7,7 +7,7 @@ const ENDS = 2;
 
 /** Every rate is slow, and lines are tried at short intervals. */
 const slow = (lineGain: number) => ({
-  limits: { slowBytesPerSecond: 1e12, lineTrialMs: 50, lineGain },
+  limits: { slowBytesPerSecond: 1e12, fastBytesPerSecond: Infinity, lineTrialMs: 50, lineGain },
 });
 
 const isSpareAndOpen = ({ label, negotiated, readyState }: RTCDataChannel) =>
@@ -77,6 +77,28 @@ describe('spare connections for data', () => {
     await lab.join(a, b);
     await send(b, a, 300);
     assert.equal(lab.connections.length, ENDS);
+  });
+
+  it('carry nothing any more where data goes fast after all', async () => {
+    const { limits } = slow(0);
+    const [, a, b] = lab.room('ab', { limits: { ...limits, fastBytesPerSecond: 0 } });
+    await lab.join(a, b);
+    await send(b, a, 300);
+    await until('all connections', () => lab.connections.length === ENDS * LIMITS.link.connections);
+    await until('a spare channel', () => lab.channels.some(isSpareAndOpen));
+    const bytesOf = async () => {
+      const reports = await Promise.all(lab.connections.slice(ENDS).map((spare) => spare.getStats()));
+      const stats = reports.flatMap(
+        (report) => [...report.values()] as { type: string; bytesSent?: number }[],
+      );
+      return stats.reduce(
+        (sum, { type, bytesSent = 0 }) => sum + (type === 'data-channel' ? bytesSent : 0),
+        0,
+      );
+    };
+    const before = await bytesOf();
+    await send(b, a, 300);
+    assert.equal(await bytesOf(), before);
   });
 
   it('take the link with them when they break, and it is made anew', async () => {
