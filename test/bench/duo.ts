@@ -3,11 +3,11 @@ import { SwarmRig } from '../../client/cli/rig.ts';
 import { RigError } from '../../client/cli/rig-error.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { Bench } from './main.ts';
-import { pageDir, scriptOf, withPages } from './pages.ts';
-import { canPin, pinnedEach } from './pinning.ts';
+import { ALONE_ARMS, measureAlone, type Alone } from './alone.ts';
+import { pageDir, scriptOf } from './pages.ts';
+import { canPin, pinnedEach, PROCESSORS } from './pinning.ts';
 import { median, shown, summaryOf, type Bar, type Goal } from './result.ts';
 import { pacesOf, shapeOf } from './rooms.ts';
-import { PLAIN, type SoloCase, type SoloPage, type SoloTimes } from './solo-page.ts';
 import { SOLO_CASES } from './solo.ts';
 import { WIRES, withWay } from './ways.ts';
 
@@ -18,7 +18,8 @@ interface Arm {
 }
 
 const WANTED: Readonly<Record<string, number>> = { cnn: 1.7, mlp: 1.6 };
-const ALONE = [1, 2, 4, 8];
+/** Processors that differ by more are spoken of. */
+const UNEVEN = 0.05;
 /** Stages need several micro-batches to work at once; lanes lose by each. */
 const MICRO_BATCHES = { vertical: [4, 8], horizontal: [1, 2], auto: [1, 8] } as const;
 const FIRST_STEPS = 2;
@@ -26,7 +27,7 @@ const TIMEOUT_MS = 600_000;
 
 /**
  * Two browsers, each pinned to a processor of its own, train one model between them, against the best that one of them can do with
- * plain tfjs or EdgePipe alone. One device alone and all ways to cut take turns within a round.
+ * plain tfjs or EdgePipe alone: on either processor, which need not be equally fast. In one round that comes first, in the next last.
  */
 export const duo: Bench = async ({ rounds, steps, models, wires, browser }, terminal) => {
   if (!canPin())
@@ -41,27 +42,24 @@ export const duo: Bench = async ({ rounds, steps, models, wires, browser }, term
   const rows: string[][] = [];
   const bars: Bar[] = [];
   const goals: Goal[] = [];
+  const notes: string[] = [];
   for (const { name, model, batch } of SOLO_CASES) {
     if (models ? !models.includes(name) : !(name in WANTED)) continue;
     const turns = steps ?? 5;
-    const best: number[] = [];
-    const singles = new Map<string, number[]>();
+    const ones: Alone[] = [];
     const paces = arms.map((): number[] => []);
     const shapes: string[] = [];
-    for (let round = 0; round < (rounds ?? 2); round++) {
+    const one = async (round: number) => {
       terminal.status(`duo: ${name}, round ${round + 1}: one device`);
-      const wish: SoloCase = { model, batch, optimizer: 'sgd', microBatches: ALONE, turns };
-      const times = await withPages({ script, pages: 1, browser, processor: 0 }, ([page]) =>
-        page.evaluate<SoloTimes, SoloCase>(
-          (chosen) => (globalThis as unknown as SoloPage).solo(chosen),
-          wish,
-        ),
-      );
-      for (const [arm, each] of Object.entries(times))
-        singles.set(arm, [...(singles.get(arm) ?? []), median(each)]);
-      best.push(Math.min(...Object.values(times).map(median)));
-      for (const [arm, each] of Object.entries(times))
-        terminal.line(`${name}: ${arm}, one device: ${median(each).toFixed(0)} ms a step`);
+      const seen = await measureAlone({ script, browser }, { model, batch, turns });
+      for (const [arm, each] of seen.stepMs)
+        terminal.line(
+          `${name}: ${arm}, one device, each processor: ${each.map(wholeMs).join(', ')} ms a step`,
+        );
+      terminal.line(`${name}: two rooms of one at once: ${seen.atOnce.toFixed(2)}`);
+      ones.push(seen);
+    };
+    const two = async (round: number) => {
       const rig = await SwarmRig.open({
         peers: 2,
         isolate: true,
@@ -72,21 +70,21 @@ export const duo: Bench = async ({ rounds, steps, models, wires, browser }, term
       try {
         await rig.whenLinked();
         for (const [i, arm] of arms.entries()) {
-          terminal.status(
-            `duo: ${name}, round ${round + 1}: ${arm.partition}, ${arm.microBatches} micro-batches, ${arm.wire}`,
-          );
+          const { partition, microBatches, wire } = arm;
+          const what = `${partition}, ${microBatches} micro-batches, ${wire}`;
+          terminal.status(`duo: ${name}, round ${round + 1}: ${what}`);
           const { stepMs, shape } = await pace(rig, { ...arm, model, batch }, turns);
           paces[i].push(stepMs);
-          terminal.line(
-            `${name}: ${arm.partition}, m = ${arm.microBatches}, ${arm.wire}: ${stepMs.toFixed(0)} ms a step`,
-          );
           shapes[i] = shape;
+          terminal.line(`${name}: ${what}: ${wholeMs(stepMs)} ms a step`);
         }
       } finally {
         await rig.close();
       }
-    }
-    const gainOf = (each: readonly number[]) => summaryOf(each.map((ms, round) => best[round] / ms));
+    };
+    for (let round = 0; round < (rounds ?? 2); round++)
+      for (const measure of round % 2 === 0 ? [one, two] : [two, one]) await measure(round);
+    const gainOf = (each: readonly number[]) => summaryOf(each.map((ms, round) => ones[round].meanMs / ms));
     const row = (what: string[], each: readonly number[]) => [
       name,
       ...what,
@@ -94,7 +92,15 @@ export const duo: Bench = async ({ rounds, steps, models, wires, browser }, term
       ((1000 * batch) / median(each)).toFixed(0),
       shown(gainOf(each)),
     ];
-    for (const [arm, each] of singles) rows.push(row([arm, '1 device', '', ''], each));
+    const before = rows.length;
+    for (const arm of ones[0].stepMs.keys())
+      for (const [i, processor] of PROCESSORS.entries()) {
+        const each = ones.map(({ stepMs }) => stepMs.get(arm)![i]);
+        rows.push(row([arm, `1 device, processor ${processor}`, '', ''], each));
+      }
+    const atOnce = summaryOf(ones.map((each) => each.atOnce));
+    rows.push([name, 'two rooms of one', '2 devices, nothing shared', '', '', '', '', shown(atOnce)]);
+    bars.push({ label: `${name}: two rooms of one at once, nothing shared`, ...atOnce });
     arms.forEach(({ partition, microBatches, wire }, i) => {
       rows.push(row([partition, shapes[i], String(microBatches), wire], paces[i]));
       bars.push({
@@ -102,7 +108,14 @@ export const duo: Bench = async ({ rounds, steps, models, wires, browser }, term
         ...gainOf(paces[i]),
       });
     });
-    terminal.lines(rows.slice(-arms.length - singles.size).map((cells) => cells.join('  ')));
+    for (const [round, { bestMs }] of ones.entries()) {
+      const difference = Math.max(...bestMs) / Math.min(...bestMs) - 1;
+      if (difference > UNEVEN)
+        notes.push(
+          `${name}, round ${round + 1}: one processor is ${(100 * difference).toFixed(0)}% faster than the other.`,
+        );
+    }
+    terminal.lines(rows.slice(before).map((cells) => cells.join('  ')));
     const chosen = arms.flatMap(({ partition }, i) =>
       partition === 'auto' ? [gainOf(paces[i]).median] : [],
     );
@@ -117,7 +130,10 @@ export const duo: Bench = async ({ rounds, steps, models, wires, browser }, term
     sections: [
       {
         title: 'Two devices',
-        note: `SGD. The last column: the best of one device in that round (${PLAIN}, EdgePipe with ${ALONE.join(', ')} micro-batches) over this one’s time for a step. Two devices are stages or lanes; a hybrid of both takes three.`,
+        note: [
+          `SGD. The last column: what the best of one device (${ALONE_ARMS}) takes for a step, as an average of both processors, measured by itself in the same round, over what this takes. Two rooms of one at once, on a processor each, have nothing to do with each other: what two devices can reach at all on this machine. Two devices are stages or lanes; a hybrid of both takes three.`,
+          ...notes,
+        ].join(' '),
         heads: ['model', 'what', 'plan', 'm', 'wire', 'ms a step', 'samples/s', 'times the best of one'],
         rows,
         bars,
@@ -128,6 +144,8 @@ export const duo: Bench = async ({ rounds, steps, models, wires, browser }, term
     goals,
   };
 };
+
+const wholeMs = (ms: number): string => ms.toFixed(0);
 
 /** Trains for some steps in a room that stays open. */
 async function pace(

@@ -5,8 +5,12 @@ import { availableParallelism } from 'node:os';
 const ROOT = '/sys/fs/cgroup';
 const PERIOD_US = 10_000;
 
+/** The processors that browsers are pinned to. */
+export const PROCESSORS = [0, 1] as const;
+
 /** True where processes can be given a processor each. */
-export const canPin = (): boolean => process.platform === 'linux' && availableParallelism() >= 2;
+export const canPin = (): boolean =>
+  process.platform === 'linux' && availableParallelism() >= PROCESSORS.length;
 
 /** A browser on one processor, of which it gets so much of every 10 ms and no more. Needs root; gives back what ends the limit. */
 export function limit(pid: number, share: number): () => void {

@@ -13,6 +13,8 @@ export interface SoloCase {
   optimizer: 'sgd' | 'adam';
   /** Arms: a room of one, with so many micro-batches a step each. */
   microBatches: number[];
+  /** Plain tfjs takes turns with them, too. */
+  withPlain: boolean;
   /** How often the arms take turns. */
   turns: number;
 }
@@ -39,10 +41,11 @@ const FIRST_TURNS = 2;
 
 /** Plain tfjs and rooms of one train the same model, step by step in turns. */
 async function solo(wish: SoloCase): Promise<SoloTimes> {
-  const { model: name, batch, optimizer, microBatches, turns } = wish;
+  const { model: name, batch, optimizer, microBatches, withPlain, turns } = wish;
   const backend = await openBackend();
   if (backend.name !== 'webgl') throw new Error(backend.note);
-  const arms = new Map<string, Arm>([[PLAIN, plainArm(readModel(name, INPUTS, CLASSES), optimizer, batch)]]);
+  const arms = new Map<string, Arm>();
+  if (withPlain) arms.set(PLAIN, plainArm(readModel(name, INPUTS, CLASSES), optimizer, batch));
   for (const count of microBatches) {
     const choices = { model: name, batch, optimizer, learningRate: LEARNING_RATE } as const;
     const config = runConfig({

@@ -1,5 +1,5 @@
 import type { Bench } from './main.ts';
-import { scriptOf, withPages } from './pages.ts';
+import { scriptOf, withPages, type PagesOptions } from './pages.ts';
 import { median, shown, summaryOf, type Bar, type Goal } from './result.ts';
 import { alone, PLAIN, type SoloCase, type SoloPage, type SoloTimes } from './solo-page.ts';
 
@@ -21,6 +21,12 @@ export const SOLO_CASES: readonly Case[] = [
 const MICRO_BATCHES = [1, 4];
 const MICRO_WANTED = 0.95;
 
+/** Does it in a page of its own. */
+export const soloIn = (pages: PagesOptions, wish: SoloCase): Promise<SoloTimes> =>
+  withPages(pages, ([page]) =>
+    page.evaluate<SoloTimes, SoloCase>((chosen) => (globalThis as unknown as SoloPage).solo(chosen), wish),
+  );
+
 /** Of each turn: one arm's time over another's. */
 const ratios = (times: SoloTimes, of: string, against: string): number[] =>
   times[of].map((ms, turn) => ms / times[against][turn]);
@@ -40,12 +46,9 @@ export const solo: Bench = async ({ rounds, steps, models, browser }, terminal) 
       const times: SoloTimes = {};
       for (let round = 0; round < (rounds ?? 1); round++) {
         terminal.status(`solo: ${model}, ${optimizer}, round ${round + 1}`);
-        const wish = { model, batch, optimizer, microBatches: MICRO_BATCHES, turns: steps ?? turns };
-        const seen = await withPages({ script, pages: 1, browser }, ([page]) =>
-          page.evaluate<SoloTimes, SoloCase>(
-            (chosen) => (globalThis as unknown as SoloPage).solo(chosen),
-            wish,
-          ),
+        const seen = await soloIn(
+          { script, pages: 1, browser },
+          { model, batch, optimizer, microBatches: MICRO_BATCHES, withPlain: true, turns: steps ?? turns },
         );
         for (const [arm, each] of Object.entries(seen)) times[arm] = [...(times[arm] ?? []), ...each];
       }

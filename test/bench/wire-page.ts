@@ -8,6 +8,7 @@ import { PeerLink } from '../../client/link/peer-link.ts';
 import type { Transport } from '../../client/ports/transport.ts';
 import { decodeFrame } from '../../shared/frames.ts';
 import { LIMITS } from '../../shared/limits.ts';
+import { releaseNumbers } from '../../shared/number-pool.ts';
 import type { Plan } from '../../shared/schema/plan.ts';
 
 /** For automation: one end of a link of the project and of a bare data channel beside it. */
@@ -68,7 +69,11 @@ function onMessage(bytes: Uint8Array): void {
   if (frame.kind !== 'forward') throw new Error(`A frame of kind ${frame.kind} came.`);
   const refused = inbox.add(OTHER, frame);
   if (refused) throw new Error(refused);
-  if (inbox.has(frame.step, 0)) received(4 * inbox.take(frame.step, 0).data.length);
+  if (!inbox.has(frame.step, 0)) return;
+  const { data } = inbox.take(frame.step, 0);
+  received(4 * data.length);
+  // As in training, where what came in is used again for what goes out.
+  releaseNumbers(data);
 }
 
 const transport = (to: PeerLink): Transport => ({

@@ -9,6 +9,7 @@ import type { WirePage } from './wire-page.ts';
 
 const SEND_MS = 2_000;
 const MESSAGE_BYTES = [16 * 1024, 64 * 1024];
+const FIRST_ROUNDS = 2;
 const HOP_STEPS = 12;
 const WANTED_SHARE = 0.85;
 const WANTED_HOP_MS = 2;
@@ -89,13 +90,14 @@ async function measureGoodput(
   const rates = arms.map((): number[] => []);
   await withPages({ script, pages: 2, browser }, async ([a, b]) => {
     await link(a, b);
-    for (let round = -1; round < rounds; round++) {
-      for (const [i, { name, send }] of arms.entries()) {
+    for (let round = -FIRST_ROUNDS; round < rounds; round++) {
+      const order = [...arms.entries()];
+      for (const [i, { name, send }] of round % 2 === 0 ? order : order.toReversed()) {
         terminal.status(`wire: ${name}, round ${Math.max(0, round) + 1}`);
         await send(a);
         await new Promise((resolve) => setTimeout(resolve, 500));
         const rate = await b.evaluate(() => wireEnd.goodput());
-        // The first round lets congestion control find its pace.
+        // Congestion control has to find its pace: losses at the start stop a channel, whosever it is, for seconds.
         if (round >= 0) rates[i].push(rate / 1e6);
       }
     }
