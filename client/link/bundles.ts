@@ -10,6 +10,8 @@ export const BUNDLE_MARK = 0xeb;
 const { bundleBytes, frameBytes } = LIMITS.link;
 const HEADER_BYTES = 4;
 const LENGTH_BYTES = 4;
+/** The most that a frame takes beside itself: a bundle's header, its length, and zeros. */
+const OVERHEAD_BYTES = HEADER_BYTES + LENGTH_BYTES + 3;
 
 export const isBundle = (bytes: Uint8Array): boolean => bytes[0] === BUNDLE_MARK;
 
@@ -26,8 +28,9 @@ export class Bundler implements Sink {
 
   constructor(private readonly sink: Sink) {}
 
+  /** What waits, and what comes with the next frame: where that and the frame stay below a mark, so does the sink's buffer. */
   get bufferedAmount(): number {
-    return this.sink.bufferedAmount + this.#filled - HEADER_BYTES;
+    return this.sink.bufferedAmount + this.#filled + OVERHEAD_BYTES;
   }
 
   send(frame: Uint8Array): void {

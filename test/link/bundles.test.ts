@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { BUNDLE_MARK, Bundler, framesOfBundle, isBundle } from '../../client/link/bundles.ts';
+import { OutQueue } from '../../client/link/out-queue.ts';
 import { LIMITS } from '../../shared/limits.ts';
 
 const { bundleBytes, frameBytes } = LIMITS.link;
@@ -49,15 +50,38 @@ describe('frames in bundles', () => {
   it('count as waiting before they are handed on', () => {
     const channel = new Channel();
     const bundler = new Bundler(channel);
-    const waiting = () => bundler.bufferedAmount;
-    assert.equal(waiting(), 0);
+    const before = bundler.bufferedAmount;
     bundler.send(new Uint8Array(1000));
-    assert.ok(waiting() >= 1000);
+    assert.ok(bundler.bufferedAmount >= before + 1000);
     assert.equal(channel.sent.length, 0);
     bundler.flush();
     bundler.flush();
     assert.equal(channel.sent.length, 1);
-    assert.equal(waiting(), channel.bufferedAmount);
+  });
+
+  it('never take a channel past its mark, with what they add', () => {
+    const sizes = fc.array(fc.integer({ min: 1, max: frameBytes }), { minLength: 1, maxLength: 12 });
+    const room = fc.integer({ min: 0, max: 4 * frameBytes });
+    fc.assert(
+      fc.property(sizes, room, (all, roomBytes) => {
+        const channel = new Channel();
+        const queue = new OutQueue({ messageBytes: frameBytes, queueBytes: 1e6, highWaterBytes: roomBytes });
+        for (const bytes of all) queue.push(new Uint8Array(bytes));
+        const bundler = new Bundler(channel);
+        queue.pump(bundler, () => {});
+        bundler.flush();
+        assert.ok(channel.bufferedAmount <= roomBytes, `${channel.bufferedAmount} of ${roomBytes}`);
+      }),
+      {
+        numRuns: 2000,
+        seed: 5,
+        examples: [
+          [[1000], 1000],
+          [[4, 4, 1001], 1028],
+          [[frameBytes], frameBytes + 11],
+        ],
+      },
+    );
   });
 
   it('are refused where a bundle claims what cannot be', () => {
