@@ -72,6 +72,8 @@ const MAGIC = 0xe9;
 /** The kind has the lower bits of its byte; those above are 0, or one more than the lane that a frame is passed on to. */
 const KIND_BITS = 3;
 export const PART_HEADER_BYTES = 40;
+/** Where a part's header says how often it went before. */
+const ATTEMPT_AT = 37;
 const BLOB_HEADER_BYTES = 16;
 const PROBE_HEADER_BYTES = 12;
 
@@ -125,7 +127,7 @@ function writeHeader(frame: PartHead | BlobFrame | ProbeFrame, view: DataView): 
     view.setUint32(28, frame.columns, true);
     view.setUint32(32, frame.offset, true);
     view.setUint8(36, WIRE_FORMATS.indexOf(frame.format));
-    view.setUint8(37, frame.attempt ?? 0);
+    view.setUint8(ATTEMPT_AT, frame.attempt ?? 0);
     view.setUint16(38, frame.count, true);
   }
 }
@@ -153,9 +155,17 @@ export function peekPart(
     micro: view.getUint16(20, true),
     boundary: view.getUint16(22, true),
     offset: view.getUint32(32, true),
-    attempt: view.getUint8(37),
+    attempt: view.getUint8(ATTEMPT_AT),
     ...(toLane !== undefined && { toLane }),
   };
+}
+
+/** The same for a frame of a part and for its copies, and for no other frame; null for what is no frame of a part. */
+export function identityOf(bytes: Uint8Array): string | null {
+  if (!peekPart(bytes)) return null;
+  const header = bytes.slice(0, PART_HEADER_BYTES);
+  header[ATTEMPT_AT] = 0;
+  return String.fromCharCode(...header);
 }
 
 function readKind(code: number): { kind: (typeof KINDS)[number] | undefined; toLane: number | undefined } {

@@ -4,7 +4,7 @@ import { DrainRate } from './drain-rate.ts';
 import { isPatient } from '../../shared/frames.ts';
 import type { LinkLimits } from './link.ts';
 import { OutQueue, type Sink } from './out-queue.ts';
-import { isPiece, PieceJoiner, splitFrame } from './pieces.ts';
+import { FrameNumbers, isPiece, PieceJoiner, splitFrame } from './pieces.ts';
 import { waterOf, type Water } from './water.ts';
 
 /** A data channel as far as frames go through it. */
@@ -17,7 +17,7 @@ export class DataLine {
   readonly #queue: OutQueue;
   readonly #drain = new DrainRate();
   readonly #joiner = new PieceJoiner();
-  #framesSplit = 0;
+  readonly #numbers = new FrameNumbers();
   #channels: readonly DataSink[] = [];
   /** Of the frame that came last: those before it are mostly of its kind. */
   #isPatient = false;
@@ -74,7 +74,7 @@ export class DataLine {
       // What begins as pieces or bundles do would be taken for one.
       split: (frame) =>
         messages === 'pieces' || isPiece(frame) || isBundle(frame)
-          ? splitFrame(frame, this.#framesSplit++)
+          ? splitFrame(frame, this.#numbers.of(frame))
           : [frame],
     });
     bundler.flush();

@@ -1,3 +1,4 @@
+import { identityOf } from '../../shared/frames.ts';
 import { LIMITS } from '../../shared/limits.ts';
 
 /**
@@ -23,6 +24,23 @@ export function splitFrame(frame: Uint8Array, number: number): Uint8Array[] {
   });
 }
 
+/** What number the pieces of a frame have: a copy of it has the same, so that what got lost of one may come with another. */
+export class FrameNumbers {
+  readonly #known = new Map<string, number>();
+  #next = 0;
+
+  of(frame: Uint8Array): number {
+    const identity = identityOf(frame);
+    const known = identity === null ? undefined : this.#known.get(identity);
+    if (known !== undefined) return known;
+    const number = this.#next++ >>> 0;
+    if (identity === null) return number;
+    if (this.#known.size >= LIMITS.link.framesInPieces) this.#known.delete(this.#known.keys().next().value!);
+    this.#known.set(identity, number);
+    return number;
+  }
+}
+
 interface Join {
   pieces: (Uint8Array | null)[];
   missing: number;
@@ -42,7 +60,9 @@ export class PieceJoiner {
       return 'piece-malformed';
     const number = new DataView(piece.buffer, piece.byteOffset).getUint32(4, true);
     const join = this.#joins.get(number) ?? this.#begin(number, count);
-    if (join.pieces.length !== count || join.pieces[index]) return 'piece-malformed';
+    if (join.pieces.length !== count) return 'piece-malformed';
+    // The frame went more than once.
+    if (join.pieces[index]) return null;
     join.pieces[index] = payload;
     if (--join.missing > 0) return null;
     this.#joins.delete(number);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DataLine } from '../../client/link/data-line.ts';
-import { BLOB_FRAME_BYTES, encodeFrame } from '../../shared/frames.ts';
+import { BLOB_FRAME_BYTES, encodeFrame, encodePart } from '../../shared/frames.ts';
 import { LIMITS } from '../../shared/limits.ts';
 import { FakeClock } from './fake-clock.ts';
 
@@ -103,6 +103,51 @@ describe('a data line', () => {
       assert.ok(lab.line.bytes > queueBytes - 2 * frameBytes);
       assert.ok(lab.bufferedAmountLowThreshold === lowWaterBytes);
     }
+  });
+
+  it('makes a frame of what came of it and of what came of its copy', () => {
+    const lab = new Lab();
+    const rate = 100_000;
+    lab.run(rate, 15_000);
+    const data = Float32Array.from({ length: 1000 }, (_, i) => i);
+    const head = {
+      kind: 'forward',
+      term: 1,
+      version: 1,
+      planTag: 1,
+      step: 1,
+      micro: 1,
+      boundary: 1,
+    } as const;
+    const part = {
+      ...head,
+      lane: 0,
+      rows: 10,
+      columns: 100,
+      offset: 0,
+      count: 1000,
+      format: 'float32',
+    } as const;
+    const empty = () => {
+      while (lab.line.bytes > 0) {
+        lab.clock.advance(10);
+        lab.bufferedAmount = Math.max(0, lab.bufferedAmount - rate / 100);
+        lab.pump();
+      }
+    };
+    const sentOf = (attempt: number) => {
+      const before = lab.sent.length;
+      assert.ok(lab.line.push(encodePart({ ...part, attempt }, data)));
+      empty();
+      return lab.sent.slice(before);
+    };
+    empty();
+    const [, ...first] = sentOf(0);
+    const copy = sentOf(1);
+    assert.equal(copy.length, 4);
+    const line = new DataLine(LIMITS.link, lab.clock);
+    const frames = [...first, ...copy.slice(0, 2)].flatMap((piece) => line.receive(piece) as Uint8Array[]);
+    assert.deepEqual(frames, [encodePart({ ...part, attempt: 1 }, data)]);
   });
 
   it('finds out that a slow channel has become fast, and the other way round', () => {
