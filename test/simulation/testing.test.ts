@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ForwardTask } from '../../client/ports/compute.ts';
 import { headOf } from '../../client/partition/stages.ts';
+import { makeReport } from '../../client/swarm/record/report.ts';
 import { peekPart } from '../../shared/frames.ts';
 import type { PeerId } from '../../shared/ids.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
@@ -145,7 +146,14 @@ describe('a test of the model', () => {
     await untilOver(room);
     await assertSameResult(scene);
     assert.match(pausesOf(coordinator)[0].message, /the rest of the test would take about \d+ s more/);
-    assert.equal(coordinator.swarm.record.plan!.stages[0].lanes.length, 1);
+    const { plan, trainedPlan } = coordinator.swarm.record;
+    assert.equal(plan!.stages[0].lanes.length, 1);
+    const report = makeReport(coordinator.swarm.record);
+    assert.ok(trainedPlan!.stages.length * trainedPlan!.stages[0].lanes.length > 1);
+    assert.equal(report.plan.version, trainedPlan!.version, 'the report is about the plan that trained');
+    for (const { blocks } of report.peers) assert.equal(blocks.length, 1);
+    for (const { forward_bytes, expected_bytes } of report.plan.boundaries)
+      assert.equal(forward_bytes, expected_bytes);
     room.close();
   });
 

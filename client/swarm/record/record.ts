@@ -26,6 +26,8 @@ export class RunRecord {
   share = 0;
   config: RunConfig | null = null;
   plan: Plan | null = null;
+  /** The latest plan that any step was trained under: a test, which may be all that is left, can have another. */
+  trainedPlan: Plan | null = null;
   /** Everybody who took part in a plan of this run. */
   readonly crew = new Set<PeerId>();
   steps: StepRecord[] = [];
@@ -52,6 +54,7 @@ export class RunRecord {
     this.final = null;
     this.peers = [];
     this.plan = null;
+    this.trainedPlan = null;
     this.crew.clear();
     this.#beganMs = null;
     this.#stepsUnder = '';
@@ -82,6 +85,7 @@ export class RunRecord {
     const key = plan ? `${plan.run}/${plan.term.counter}/${plan.version}` : '';
     if (this.#stepsUnder === key && lastStep && step <= lastStep.step) return false;
     this.#stepsUnder = key;
+    this.trainedPlan = plan;
     // After a mend a step number may come again: the later word counts.
     while (this.steps.length > 0 && this.steps.at(-1)!.step >= step) this.steps.pop();
     this.steps.push({

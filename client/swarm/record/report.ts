@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import type { PeerId } from '../../../shared/ids.ts';
 import type { PeerReport, RunEvent } from '../../../shared/schema/control.ts';
 import { ReportLinkSchema, ReportSchema, type Report } from '../../../shared/schema/report.ts';
+import type { Plan } from '../../../shared/schema/plan.ts';
 import { REPORT_VERSION } from '../../../shared/version.ts';
 import { programOf } from '../../partition/exchange.ts';
 import type { Partition } from '../../partition/partition.ts';
@@ -13,9 +14,13 @@ import { byLayer, unitScores, type LayerScores } from '../conducting/importance.
 import type { LinkQuality } from '../membership/centrality.ts';
 import type { RunRecord } from './record.ts';
 
+/** The plan that a report is about: what trained last, or what there is where nothing did. */
+const reportedPlan = ({ plan, trainedPlan }: RunRecord): Plan | null => trainedPlan ?? plan;
+
 /** The report of a finished run, from what this peer recorded. Throws a message for people before the run is finished. */
 export function makeReport(record: RunRecord, timelines: Report['timelines'] = []): Report {
-  const { config, plan, final } = record;
+  const { config, final } = record;
+  const plan = reportedPlan(record);
   if (!config || !plan || !final) throw new Error('There is no report before a run is finished.');
   const coordinators = record.events.filter((event) => event.type === 'coordinator').map(readAppointment);
   const partition = partitionOfPlan(plan, config);
@@ -36,7 +41,7 @@ export function makeReport(record: RunRecord, timelines: Report['timelines'] = [
       stages: plan.stages.map((stage) => ({ ...stage, layers: layersOf(graph, stage) })),
       wire: plan.wire,
       caps: capsOfPlan(plan, partition, config).map(({ inFlight, kept }) => ({ in_flight: inFlight, kept })),
-      boundaries: describeBoundaries(record, partition),
+      boundaries: describeBoundaries(record, plan, final.stepsDone, partition),
       orders: plan.orders,
       standby: plan.standby,
       predicted: {
@@ -109,7 +114,9 @@ function describePeer(peer: PeerReport, partition: Partition, samples: number): 
 }
 
 /** What peers measured by the end of the run; none before. */
-export function importanceOf({ config, plan, peers }: RunRecord): LayerScores[] {
+export function importanceOf(record: RunRecord): LayerScores[] {
+  const { config, peers } = record;
+  const plan = reportedPlan(record);
   if (!config || !plan) return [];
   const graph = modelGraph(config.model);
   return byLayer(
@@ -130,14 +137,19 @@ function shareOf(partition: Partition, peer: PeerId): number {
   return sum(segments, (segment) => segment.share);
 }
 
-/** What crossed each boundary in the steps under the last plan, and what the formula gives for it. */
-function describeBoundaries(record: RunRecord, partition: Partition): Report['plan']['boundaries'] {
-  const { config, plan } = record;
-  const micros = (plan!.endStep - plan!.startStep) * config!.microBatches;
+/** What crossed each boundary in the steps under that plan, and what the formula gives for it. */
+function describeBoundaries(
+  record: RunRecord,
+  plan: Plan,
+  stepsDone: number,
+  partition: Partition,
+): Report['plan']['boundaries'] {
+  const { config } = record;
+  const micros = Math.max(0, Math.min(plan.endStep, stepsDone) - plan.startStep) * config!.microBatches;
   const rows = config!.batch / config!.microBatches;
   const traffic = record.peers.flatMap((peer) => peer.traffic);
   return partition.boundaries.map(({ index, kind, isInner, isOneWay, from, tensor }) => {
-    const bytes = micros * boundaryBytes(partition, index, rows, plan!.wire);
+    const bytes = micros * boundaryBytes(partition, index, rows, plan.wire);
     const own = traffic.filter(({ boundary }) => boundary === index);
     return {
       kind,

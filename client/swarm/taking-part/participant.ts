@@ -56,6 +56,8 @@ export class Participant {
   #stepsDone = 0;
   /** The block that the compute holds now, and whose piece of the model that is. */
   #held: { assignment: Assignment; origin: PieceOrigin; layers: string[] } | null = null;
+  /** What it held and measured in training, where the block at hand is for a test alone. */
+  #trained: Pick<PeerReport, 'blocks' | 'importance'> | null = null;
   /** Weights that this peer brought along for the next run. */
   #offered: readonly LayerState[] = [];
   /** Switches of plans and pauses happen one after the other, the newest wish overtakes those waiting. */
@@ -204,13 +206,12 @@ export class Participant {
     Pick<PeerReport, 'blocks' | 'memory' | 'ledger' | 'staleness' | 'busyMs' | 'traffic' | 'importance'>
   > {
     return {
-      blocks: this.#held ? [blockReport(this.#held.assignment)] : [],
+      ...(this.#trained ?? (await this.#own())),
       memory: await this.context.compute.memory().catch(() => NO_MEMORY),
       ledger: this.ledger.counts(),
       staleness: this.ledger.staleness(),
       busyMs: this.timeline.busyMs,
       traffic: this.#traffic.counts(),
-      importance: await this.#importance(),
     };
   }
 
@@ -243,8 +244,11 @@ export class Participant {
     await data.keep(plan.dataHomes, onShare, current);
     if (!current()) return;
     const assignment = assignmentOf(plan, config, data.task, this.context.transport.self);
+    const isForTest = plan.startStep === plan.endStep;
+    this.#trained = isForTest ? (this.#trained ?? (await this.#own())) : null;
     this.#held = null;
-    this.#traffic.reset();
+    if (isForTest) this.#traffic.inTime = null;
+    else this.#traffic.reset();
     this.#stepsDone = plan.startStep;
     this.#prepared = { plan, config };
     if (!assignment) {
@@ -319,6 +323,14 @@ export class Participant {
     }
   }
 
+  /** What it holds and has measured. */
+  async #own(): Promise<Pick<PeerReport, 'blocks' | 'importance'>> {
+    return {
+      blocks: this.#held ? [blockReport(this.#held.assignment)] : [],
+      importance: await this.#importance(),
+    };
+  }
+
   async #importance(): Promise<Scores[]> {
     if (!this.#held) return [];
     return scoresOf(await this.context.compute.importance().catch(() => []));
@@ -330,6 +342,7 @@ export class Participant {
     this.#shelf.clear();
     for (const state of this.#offered) this.#shelf.put(state, 0, { version: 0, stage: 0, lane: 0 });
     this.#held = null;
+    this.#trained = null;
     this.#prepared = null;
     this.#run = run;
     this.context.inject(null, run);
