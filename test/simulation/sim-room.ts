@@ -3,7 +3,7 @@ import type { Clock } from '../../client/ports/clock.ts';
 import type { Compute } from '../../client/ports/compute.ts';
 import { modelGraph } from '../../client/model/graph.ts';
 import { overlay } from '../../client/model/pieces.ts';
-import type { NamedArray } from '../../client/ports/compute.ts';
+import type { LayerState, NamedArray } from '../../client/ports/compute.ts';
 import type { Storage } from '../../client/ports/storage.ts';
 import { Swarm } from '../../client/swarm/swarm.ts';
 import { randomUniform } from '../../shared/counter-random.ts';
@@ -118,18 +118,18 @@ export class SimRoom {
   }
 
   /** Starts a run through the first peer and waits for an end: finished or failed. */
-  async train(config: RunConfig, limitMs = 3_600_000): Promise<void> {
-    await this.start(config);
+  async train(config: RunConfig, limitMs = 3_600_000, weights: LayerState[] = []): Promise<void> {
+    await this.start(config, weights);
     await this.run(
       () => this.on.every((peer) => ['finished', 'failed'].includes(peer.swarm.record.phase)),
       limitMs,
     );
   }
 
-  async start(config: RunConfig): Promise<void> {
+  async start(config: RunConfig, weights: readonly LayerState[] = []): Promise<void> {
     let failure: unknown = null;
     let answered = false;
-    this.on[0].swarm.start(config).then(
+    this.on[0].swarm.start(config, weights).then(
       () => (answered = true),
       (error: unknown) => {
         failure = error;
