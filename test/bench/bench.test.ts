@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { FlagError } from '../../shared/flags.ts';
 import type { Report } from '../../shared/schema/report.ts';
+import { gainsOf } from './duo.ts';
 import { htmlPage } from './html.ts';
 import { idleShare, THEORY } from './idle-share.ts';
 import { simulatedPipeline } from './idle-simulated.ts';
@@ -114,5 +115,19 @@ describe('idle time', () => {
     const theory = THEORY.splitBackward(3, 6, inFlight);
     assert.equal(THEORY.splitBackward(4, 16), 3 / 51);
     assert.ok(Math.abs(idle - theory) < 0.02, `${idle} instead of ${theory}`);
+  });
+});
+
+describe('two devices against one', () => {
+  it('are held against the one right before and after', () => {
+    const [before, between, after] = [
+      [100, 100],
+      [200, 200],
+      [100, 300],
+    ];
+    const [first, second] = gainsOf({ oneMs: [before, between, after], twoMs: [80, 100] });
+    // As fast as the average of both: rates are averaged, not times.
+    assert.ok(Math.abs(first - 400 / 3 / 80) < 1e-12, String(first));
+    assert.ok(Math.abs(second - 4 / (2 / 200 + 1 / 100 + 1 / 300) / 100) < 1e-12, String(second));
   });
 });

@@ -1,6 +1,7 @@
 import { openCompute } from '../../client/engine/open-compute.ts';
 import { browserClock } from '../../client/link/clock.ts';
 import { HttpOrigin } from '../../client/link/origin.ts';
+import type { Cancel, Clock } from '../../client/ports/clock.ts';
 import type { BlockSpec, Compute, ForwardTask, LayerState } from '../../client/ports/compute.ts';
 import type { Transport } from '../../client/ports/transport.ts';
 import { Swarm } from '../../client/swarm/swarm.ts';
@@ -17,14 +18,52 @@ const nobodyElse: Transport = {
   close: () => undefined,
 };
 
-/** Where a room stands between two steps, until it is told to go on. */
+/** A clock that can be stopped: to its room a rest of minutes is no time at all, or it would take itself for stalled. */
+class StopClock implements Clock {
+  #restedMs = 0;
+  #restsSinceMs: number | null = null;
+  #due = new Set<() => void>();
+
+  now(): number {
+    return (this.#restsSinceMs ?? browserClock.now()) - this.#restedMs;
+  }
+
+  after(delayMs: number, action: () => void): Cancel {
+    const act = () => {
+      if (this.#restsSinceMs === null) action();
+      else this.#due.add(act);
+    };
+    const cancel = browserClock.after(delayMs, act);
+    return () => {
+      cancel();
+      this.#due.delete(act);
+    };
+  }
+
+  stop(): void {
+    this.#restsSinceMs ??= browserClock.now();
+  }
+
+  goOn(): void {
+    if (this.#restsSinceMs !== null) this.#restedMs += browserClock.now() - this.#restsSinceMs;
+    this.#restsSinceMs = null;
+    const due = [...this.#due];
+    this.#due.clear();
+    for (const act of due) act();
+  }
+}
+
+/** Where a room stands between two steps, until it is told to go on; its clock stands, too. */
 class Gate {
   #open: () => void = () => undefined;
   #arrived: () => void = () => undefined;
   #arrival = new Promise<void>((resolve) => (this.#arrived = resolve));
 
+  constructor(private readonly clock: StopClock) {}
+
   async pass(): Promise<void> {
     const opening = new Promise<void>((resolve) => (this.#open = resolve));
+    this.clock.stop();
     this.#arrived();
     await opening;
   }
@@ -35,6 +74,7 @@ class Gate {
 
   open(): void {
     this.#arrival = new Promise((resolve) => (this.#arrived = resolve));
+    this.clock.goOn();
     this.#open();
   }
 }
@@ -66,13 +106,14 @@ function gated(inner: Compute, gate: Gate, onLoad: (block: BlockSpec) => void): 
 export async function roomOfOne(config: RunConfig): Promise<() => Promise<void>> {
   const compute = await openCompute({ emulatedMs: null, workerUrl: new URL('/worker.js', location.href) });
   if (compute.device.backend !== 'webgl') throw new Error(compute.device.note);
-  const gate = new Gate();
+  const clock = new StopClock();
+  const gate = new Gate(clock);
   let lastLayer = '';
   const onLoad = ({ segments }: BlockSpec) => {
     lastLayer = segments.flatMap(({ ops }) => ops).at(-1)!.layer;
   };
   const swarm = new Swarm({
-    clock: browserClock,
+    clock,
     transport: nobodyElse,
     compute: gated(compute, gate, onLoad),
     storage: { get: () => Promise.resolve(undefined), set: () => Promise.resolve() },

@@ -15,8 +15,6 @@ export interface SoloCase {
   microBatches: number[];
   /** Plain tfjs takes turns with them, too. */
   withPlain: boolean;
-  /** How often the arms take turns. */
-  turns: number;
 }
 
 /** Milliseconds of every step, by arm. */
@@ -24,7 +22,10 @@ export type SoloTimes = Record<string, number[]>;
 
 /** For automation: what this page has done. */
 export interface SoloPage {
-  solo: (wish: SoloCase) => Promise<SoloTimes>;
+  /** Makes the arms and lets each have its first turns. */
+  openArms: (wish: SoloCase) => Promise<void>;
+  /** The arms that are named take so many turns; all of them where none is. */
+  takeTurns: (wish: { turns: number; arms?: string[] }) => Promise<SoloTimes>;
 }
 
 export const PLAIN = 'plain tfjs';
@@ -39,12 +40,13 @@ const LEARNING_RATE = 1e-3;
 const NORMALISATION = { mean: 0.1307, deviation: 0.3081 };
 const FIRST_TURNS = 2;
 
-/** Plain tfjs and rooms of one train the same model, step by step in turns. */
-async function solo(wish: SoloCase): Promise<SoloTimes> {
-  const { model: name, batch, optimizer, microBatches, withPlain, turns } = wish;
+/** Plain tfjs and rooms of one, which train the same model. */
+const arms = new Map<string, Arm>();
+
+async function openArms(wish: SoloCase): Promise<void> {
+  const { model: name, batch, optimizer, microBatches, withPlain } = wish;
   const backend = await openBackend();
   if (backend.name !== 'webgl') throw new Error(backend.note);
-  const arms = new Map<string, Arm>();
   if (withPlain) arms.set(PLAIN, plainArm(readModel(name, INPUTS, CLASSES), optimizer, batch));
   for (const count of microBatches) {
     const choices = { model: name, batch, optimizer, learningRate: LEARNING_RATE } as const;
@@ -57,14 +59,19 @@ async function solo(wish: SoloCase): Promise<SoloTimes> {
     });
     arms.set(alone(count), await roomOfOne(config));
   }
-  const times: SoloTimes = Object.fromEntries([...arms.keys()].map((arm) => [arm, []]));
-  const order = [...arms];
-  for (let turn = -FIRST_TURNS; turn < turns; turn++) {
+  await takeTurns({ turns: FIRST_TURNS });
+}
+
+/** Step by step in turns. */
+async function takeTurns({ turns, arms: names = [...arms.keys()] }: { turns: number; arms?: string[] }) {
+  const times: SoloTimes = Object.fromEntries(names.map((arm) => [arm, []]));
+  const order = [...arms].filter(([arm]) => names.includes(arm));
+  for (let turn = 0; turn < turns; turn++) {
     // Who comes first changes, so that no arm always follows the same other.
     for (const [arm, run] of turn % 2 === 0 ? order : order.toReversed()) {
       const start = performance.now();
       await run();
-      if (turn >= 0) times[arm].push(performance.now() - start);
+      times[arm].push(performance.now() - start);
     }
   }
   return times;
@@ -89,4 +96,4 @@ function plainArm(spec: ModelSpec, optimizer: SoloCase['optimizer'], batch: numb
   };
 }
 
-Object.assign(globalThis, { solo } satisfies SoloPage);
+Object.assign(globalThis, { openArms, takeTurns } satisfies SoloPage);

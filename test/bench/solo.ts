@@ -21,11 +21,19 @@ export const SOLO_CASES: readonly Case[] = [
 const MICRO_BATCHES = [1, 4];
 const MICRO_WANTED = 0.95;
 
-/** Does it in a page of its own. */
-export const soloIn = (pages: PagesOptions, wish: SoloCase): Promise<SoloTimes> =>
-  withPages(pages, ([page]) =>
-    page.evaluate<SoloTimes, SoloCase>((chosen) => (globalThis as unknown as SoloPage).solo(chosen), wish),
-  );
+declare const openArms: SoloPage['openArms'];
+declare const takeTurns: SoloPage['takeTurns'];
+
+/** Opens a page of its own in which those arms take turns as often as they are asked to. */
+export const withArms = <T>(
+  pages: Omit<PagesOptions, 'pages'>,
+  wish: SoloCase,
+  use: (turns: (turns: number, arms?: string[]) => Promise<SoloTimes>) => Promise<T>,
+): Promise<T> =>
+  withPages({ ...pages, pages: 1 }, async ([page]) => {
+    await page.evaluate((chosen) => openArms(chosen), wish);
+    return use((turns, arms) => page.evaluate((chosen) => takeTurns(chosen), { turns, arms }));
+  });
 
 /** Of each turn: one arm's time over another's. */
 const ratios = (times: SoloTimes, of: string, against: string): number[] =>
@@ -46,9 +54,10 @@ export const solo: Bench = async ({ rounds, steps, models, browser }, terminal) 
       const times: SoloTimes = {};
       for (let round = 0; round < (rounds ?? 1); round++) {
         terminal.status(`solo: ${model}, ${optimizer}, round ${round + 1}`);
-        const seen = await soloIn(
-          { script, pages: 1, browser },
-          { model, batch, optimizer, microBatches: MICRO_BATCHES, withPlain: true, turns: steps ?? turns },
+        const seen = await withArms(
+          { script, browser },
+          { model, batch, optimizer, microBatches: MICRO_BATCHES, withPlain: true },
+          (take) => take(steps ?? turns),
         );
         for (const [arm, each] of Object.entries(seen)) times[arm] = [...(times[arm] ?? []), ...each];
       }

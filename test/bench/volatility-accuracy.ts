@@ -99,10 +99,11 @@ async function trained(room: SimRoom, config: RunConfig, weights: LayerState[] =
 
 /** The room's model, on the room's own time. */
 async function collected(room: SimRoom): ReturnType<Swarm['collectModel']> {
-  let model: Awaited<ReturnType<Swarm['collectModel']>> | null = null;
-  void room.on[0].swarm.collectModel().then((all) => (model = all));
-  await room.run(() => model !== null);
-  if (!model) throw new Error('The model did not come together.');
+  const model = room.on[0].swarm.collectModel();
+  let isHere = false;
+  const done = () => (isHere = true);
+  void model.then(done, done);
+  await room.run(() => isHere);
   return model;
 }
 
