@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { denseAccuracy } from '../../client/cli/experiment/dense-accuracy.ts';
+import { denseAccuracy, firstOf } from '../../client/cli/experiment/dense-accuracy.ts';
 import { runConfig } from '../../client/defaults.ts';
 import { TASKS } from '../../client/data/tasks.ts';
 import { modelGraph } from '../../client/model/graph.ts';
@@ -55,6 +55,11 @@ describe('a test of dense layers', () => {
   it('finds the classes that the model finds', async () => {
     assert.ok(new Set(classes).size > 2, 'the model tells images apart');
     assert.equal(await denseAccuracy(model, [state(whole)], { pixels, labels }), 0.75);
+  });
+
+  it('takes the first of the images', async () => {
+    assert.equal(await denseAccuracy(model, [state(whole)], firstOf({ pixels, labels }, 6)), 4 / 6);
+    assert.equal(firstOf({ pixels, labels }, IMAGES + 1).labels.length, IMAGES);
   });
 
   it('puts pieces of layers together', async () => {

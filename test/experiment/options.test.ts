@@ -15,7 +15,7 @@ describe('npm run experiment', () => {
 
   it('takes what is to be run', () => {
     const { settings, out } = parse(
-      'volatility --troubles loss-30,outage-25 --ways hybrid-deadline,vertical-repair --seeds 3 --seconds 40 --device-ms 7.5 --rooms 1 --model mlp --out here',
+      'volatility --troubles loss-30,outage-25 --ways hybrid-deadline,vertical-repair --seeds 3 --seconds 40 --device-ms 7.5 --rooms 1 --model mlp --wire float32 --out here',
     );
     assert.deepEqual(settings, {
       ...FULL,
@@ -28,6 +28,7 @@ describe('npm run experiment', () => {
       deviceMs: 7.5,
       rooms: 1,
       model: 'mlp',
+      wire: 'float32',
     });
     assert.equal(out, 'here');
   });
@@ -41,6 +42,7 @@ describe('npm run experiment', () => {
     ['volatility --ways auto-stall', '--ways wants'],
     ['volatility --model cnn', '--model wants dense layers'],
     ['volatility --model mlp:x', '--model wants dense layers'],
+    ['volatility --wire int4', '--wire wants float32'],
     ['volatility --seconds 3', '--seconds wants a whole number from 20'],
     ['volatility --rooms 0', '--rooms wants a whole number from 1'],
     ['volatility --device-ms 0', '--device-ms wants a number above 0'],
@@ -62,6 +64,7 @@ describe('npm run experiment', () => {
       'troubles',
       'ways',
       'model',
+      'wire',
       'device-ms',
       'rooms',
       'browser',

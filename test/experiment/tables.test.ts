@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { FULL } from '../../client/cli/experiment/grid.ts';
 import type { Outcome, Summary } from '../../client/cli/experiment/outcome.ts';
 import { experimentPage, plotsOf } from '../../client/cli/experiment/page.ts';
-import { bestOf } from '../../client/cli/experiment/sweep.ts';
+import { bestOf, sweepRuns } from '../../client/cli/experiment/sweep.ts';
 import { markdown, sweepText } from '../../client/cli/experiment/tables.ts';
 
 const summary = (changes: Partial<Summary>): Summary => ({
@@ -59,6 +59,12 @@ describe('the table of an experiment', () => {
       /100 ms 1\.00, 500 ms 2\.00 steps per second; 500 ms is used/,
     );
     assert.match(sweepText(sweep), /500 ms, not tried out/);
+  });
+
+  it('tries waits only where some way asks for parts', () => {
+    assert.equal(sweepRuns({ ...FULL, ways: ['hybrid deadline', 'vertical discard'] }), 0);
+    assert.equal(sweepRuns({ ...FULL, resendMs: [250] }), 0);
+    assert.equal(sweepRuns({ ...FULL, ways: ['vertical repair'] }), 2 * FULL.resendMs.length);
   });
 });
 

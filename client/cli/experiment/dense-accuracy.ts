@@ -24,6 +24,12 @@ export async function readTestImages(): Promise<TestImages> {
   };
 }
 
+/** The first so many of the images; all where there are fewer. */
+export const firstOf = ({ pixels, labels }: TestImages, count: number): TestImages => ({
+  pixels: pixels.subarray(0, (pixels.length / labels.length) * count),
+  labels: labels.subarray(0, count),
+});
+
 interface Dense {
   /** [inputs, outputs], row by row. */
   kernel: Float32Array;

@@ -1,5 +1,6 @@
 import type { RunConfig, LossRule } from '../../../shared/schema/config.ts';
 import type { Faults } from '../../../shared/schema/faults.ts';
+import type { WireFormat } from '../../../shared/wire.ts';
 import { runConfig } from '../../defaults.ts';
 
 /** What is compared: ways to cut the model, what becomes of lost parts, what the links do. Pure. */
@@ -64,6 +65,8 @@ export interface Settings {
   batch: number;
   microBatches: number;
   learningRate: number;
+  /** Of parts, for all ways alike: what crosses a link takes of the one machine's processors, too. */
+  wire: WireFormat;
   /** Milliseconds for the whole model's forward of one micro-batch, on every device. */
   deviceMs: number;
   /** Test accuracy that runs are timed to. */
@@ -90,10 +93,11 @@ const ALL_WAYS = PARTITIONS.flatMap((partition) =>
 );
 
 export const FULL: Settings = {
-  model: 'mlp:128-64-32',
+  model: 'mlp:128-128-128-128',
   batch: 128,
   microBatches: 4,
   learningRate: 2e-3,
+  wire: 'int8',
   deviceMs: 20,
   target: 0.965,
   seconds: 240,
@@ -163,7 +167,7 @@ const STEPS = 100_000;
 /** The run of a cell. @param resendMs longest wait between two requests for a part; null: the engine's own */
 export function configOf(
   { partition, rule, trouble, seed }: Pick<Cell, 'partition' | 'rule' | 'trouble' | 'seed'>,
-  { model, batch, microBatches, learningRate }: Settings,
+  { model, batch, microBatches, learningRate, wire }: Settings,
   resendMs: number | null,
 ): RunConfig {
   return {
@@ -178,7 +182,7 @@ export function configOf(
       grid: GRIDS[partition],
       faults: { jitterMs: JITTER_MS, ...trouble.faults },
       shares: 'even',
-      wire: 'float32',
+      wire,
       steps: STEPS,
       decay: 'constant',
       onDeparture: 'continue',

@@ -7,6 +7,7 @@ import {
   type FlagSpec,
 } from '../../../shared/flags.ts';
 import { LIMITS } from '../../../shared/limits.ts';
+import { WIRE_FORMATS } from '../../../shared/wire.ts';
 import { runConfig } from '../../defaults.ts';
 import { checkBrowser } from '../paths.ts';
 import { duration, percent } from '../progress.ts';
@@ -29,6 +30,7 @@ const FLAGS = {
   troubles: { example: '--troubles loss-30,outage-25' },
   ways: { example: '--ways hybrid-deadline,vertical-repair' },
   model: { example: '--model mlp:128-64-32' },
+  wire: { example: '--wire float32' },
   'device-ms': { example: '--device-ms 20' },
   rooms: { example: '--rooms 1' },
   browser: { example: '--browser /usr/bin/chromium' },
@@ -59,6 +61,7 @@ export const EXPERIMENT_HELP = `Re-runs a comparison in real browsers, at equal 
   --ways LIST      of ${WAYS.slice(0, 4).join(', ')},
                    ... ${WAYS.at(-1)} (all)
   --model M        dense layers with these widths (${FULL.model})
+  --wire F         how numbers of parts travel: ${WIRE_FORMATS.join(', ')} (${FULL.wire})
   --device-ms N    milliseconds that a device takes for the whole model's forward of a micro-batch (${FULL.deviceMs})
   --rooms N        rooms that train at the same time (${FULL.rooms}); the table tells how busy processors were
   --browser PATH   the Chromium or Chrome to use (the one that is installed)
@@ -96,6 +99,7 @@ export function parseExperimentOptions(args: readonly string[]): ExperimentOptio
   const settings: Settings = {
     ...base,
     model: modelOf(textOf('model') ?? base.model),
+    wire: readChoice('wire', textOf('wire') ?? base.wire, WIRE_FORMATS),
     deviceMs:
       deviceMs === null
         ? base.deviceMs

@@ -6,7 +6,7 @@ import { shareUsed } from '../../swarm/record/report.ts';
 import { percent } from '../progress.ts';
 import { RigError } from '../rig-error.ts';
 import type { SwarmRig } from '../rig.ts';
-import { denseAccuracy, type TestImages } from './dense-accuracy.ts';
+import { denseAccuracy, firstOf, type TestImages } from './dense-accuracy.ts';
 import type { Cell, Settings } from './grid.ts';
 import { accuracyAt, isOver, secondsTo, type Outcome, type Point } from './outcome.ts';
 import { ProcessorWatch } from './processors.ts';
@@ -28,6 +28,11 @@ interface Trained {
   report: Report;
 }
 
+/** Of the test images, those that every look is judged by while others train. */
+const LOOK_IMAGES = 2000;
+/** So near the target all images are tested at once: the run may be over. */
+const NEAR = 0.01;
+
 /** Tells how long a run has trained. */
 export type OnProgress = (seconds: number, last: Point | null) => void;
 
@@ -43,7 +48,9 @@ export async function runCell(
   const isEnough = (seconds: number, curve: readonly Point[]) => isOver(settings, seconds, curve);
   const { curve, stepsPerSecond, busyProcessors, traffic, report } = await train(rig, config, {
     everySeconds: settings.everySeconds,
-    test: (states) => denseAccuracy(config.model, states, images),
+    test: (states, count) => denseAccuracy(config.model, states, firstOf(images, count)),
+    images: images.labels.length,
+    target: settings.target,
     isEnough,
     onProgress,
     timeoutMs: settings.seconds * 1000,
@@ -82,6 +89,8 @@ export async function paceOf(rig: SwarmRig, config: RunConfig, seconds: number):
   const { stepsPerSecond } = await train(rig, config, {
     everySeconds: Infinity,
     test: () => Promise.resolve(0),
+    images: 0,
+    target: 1,
     isEnough: (elapsed) => elapsed >= seconds,
     onProgress: () => undefined,
     timeoutMs: seconds * 1000,
@@ -91,20 +100,26 @@ export async function paceOf(rig: SwarmRig, config: RunConfig, seconds: number):
 
 interface TrainOptions {
   everySeconds: number;
-  test: (states: LayerState[]) => Promise<number>;
+  /** The share of the first so many test images that a model gets right. */
+  test: (states: LayerState[], images: number) => Promise<number>;
+  /** All test images. */
+  images: number;
+  target: number;
   isEnough: (seconds: number, curve: readonly Point[]) => boolean;
   onProgress: OnProgress;
   timeoutMs: number;
 }
 
 /**
- * Trains until it is enough. The model is looked at from outside: weights are read between two tasks of a device, and tested here, while
- * training goes on. So tests take nothing of the time that counts.
+ * Trains until it is enough. The model is looked at from outside: weights are read between two tasks of a device, and tested here. So
+ * that tests take next to nothing of the processors that train, looks far from the target get some images now and all of them afterwards.
  */
 async function train(rig: SwarmRig, config: RunConfig, options: TrainOptions): Promise<Trained> {
-  const { everySeconds, test, isEnough, onProgress, timeoutMs } = options;
+  const { everySeconds, test, images, target, isEnough, onProgress, timeoutMs } = options;
   const processors = new ProcessorWatch();
   const curve: Point[] = [];
+  /** Looks that not all images were tested of. */
+  const left: { point: Point; states: LayerState[] }[] = [];
   /** Tests come one after the other, in the order in which weights were read. */
   let testing: Promise<void> = Promise.resolve();
   let failure: unknown = null;
@@ -134,7 +149,10 @@ async function train(rig: SwarmRig, config: RunConfig, options: TrainOptions): P
         const { step, t_ms } = newest ?? { step: -1, t_ms: 1000 * seconds };
         testing = testing
           .then(async () => {
-            curve.push({ seconds: t_ms / 1000, step: step + 1, accuracy: await test(states) });
+            const point = { seconds: t_ms / 1000, step: step + 1, accuracy: await test(states, LOOK_IMAGES) };
+            if (point.accuracy < target - NEAR) left.push({ point, states });
+            else point.accuracy = await test(states, images);
+            curve.push(point);
           })
           .catch((error: unknown) => void (failure ??= error));
       },
@@ -147,6 +165,7 @@ async function train(rig: SwarmRig, config: RunConfig, options: TrainOptions): P
   await rig.waitFor('finished', { timeoutMs: TEST_MS });
   await testing;
   if (failure) throw failure as Error;
+  for (const { point, states } of left) point.accuracy = await test(states, images);
   const report = await rig.report();
   const stepsPerSecond = (1000 * (last.step + 1)) / Math.max(1, last.t_ms);
   return { curve, stepsPerSecond, busyProcessors, traffic, report };

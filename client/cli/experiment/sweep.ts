@@ -13,9 +13,9 @@ export interface Sweep {
 const SWEPT = ['outage-25', 'loss-30'];
 const SECONDS = 30;
 
-/** How many runs a sweep takes. */
-export const sweepRuns = ({ resendMs }: Settings): number =>
-  resendMs.length > 1 ? resendMs.length * SWEPT.length : 0;
+/** How many runs a sweep takes; none where no way asks for parts. */
+export const sweepRuns = ({ resendMs, ways }: Pick<Settings, 'resendMs' | 'ways'>): number =>
+  resendMs.length > 1 && ways.some((way) => /stall|repair/.test(way)) ? resendMs.length * SWEPT.length : 0;
 
 /** Tries all waits on a vertical partition, the one with most to ask for. */
 export async function sweep(
@@ -24,7 +24,7 @@ export async function sweep(
   onRun: (done: number) => void,
 ): Promise<Sweep> {
   const { resendMs } = settings;
-  if (resendMs.length <= 1) return { tried: [], bestMs: resendMs.at(0) ?? LIMITS.pipeline.resendMaxMs };
+  if (sweepRuns(settings) === 0) return { tried: [], bestMs: resendMs.at(0) ?? LIMITS.pipeline.resendMaxMs };
   const tried: Sweep['tried'] = [];
   for (const ms of resendMs) {
     let sum = 0;

@@ -89,7 +89,7 @@ export function sectionsOf(summaries: readonly Summary[], settings: Settings): T
 export const aboutText = (settings: Settings): string =>
   `${settings.model} on MNIST, ${settings.batch} samples a step in ${settings.microBatches} micro-batches, Adam at a constant ` +
   `${settings.learningRate}; 4 equal devices (${settings.deviceMs} ms for the whole model's forward of a micro-batch) in real ` +
-  `browsers, links of 25 ± 10 ms one way, ${settings.rooms === 1 ? 'one room' : `${settings.rooms} rooms`} at a time, ${settings.seeds} ` +
+  `browsers, links of 25 ± 10 ms one way, parts as ${settings.wire}, ${settings.rooms === 1 ? 'one room' : `${settings.rooms} rooms`} at a time, ${settings.seeds} ` +
   `${settings.seeds === 1 ? 'seed' : 'seeds'}. Tests of the model take none of the time.`;
 
 export function sweepText({ tried, bestMs }: Sweep): string {
