@@ -1,5 +1,6 @@
 import { runConfig } from '../../client/defaults.ts';
 import { SwarmRig } from '../../client/cli/rig.ts';
+import { percent } from '../../client/cli/progress.ts';
 import { RigError } from '../../client/cli/rig-error.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { Bench } from './main.ts';
@@ -137,12 +138,12 @@ export const duo: Bench = async ({ rounds, steps, models, wires, browser }, term
     });
     const drift = Math.max(...beside.map((each) => Math.max(...each) / Math.min(...each) - 1));
     if (drift > UNEVEN)
-      notes.push(`${name}: a processor became up to ${percent(drift)} slower between arms.`);
+      notes.push(`${name}: a processor became up to ${percent(drift, 0)} slower between arms.`);
     const apart = Math.max(
       ...beside[0].map((ms, i) => Math.max(ms, beside[1][i]) / Math.min(ms, beside[1][i]) - 1),
     );
     if (apart > UNEVEN)
-      notes.push(`${name}: one processor was up to ${percent(apart)} faster than the other.`);
+      notes.push(`${name}: one processor was up to ${percent(apart, 0)} faster than the other.`);
     terminal.lines(rows.slice(before).map((cells) => cells.join('  ')));
     const chosen = arms.flatMap(({ partition }, i) => (partition === 'auto' ? [gains[i].median] : []));
     if (name in WANTED) {
@@ -172,7 +173,6 @@ export const duo: Bench = async ({ rounds, steps, models, wires, browser }, term
 };
 
 const wholeMs = (ms: number): string => ms.toFixed(0);
-const percent = (share: number): string => `${(100 * share).toFixed(0)}%`;
 
 /** Trains for some steps in a room that stays open. */
 async function pace(

@@ -112,7 +112,8 @@ interface TrainOptions {
 
 /**
  * Trains until it is enough. The model is looked at from outside: weights are read between two tasks of a device, and tested here. So
- * that tests take next to nothing of the processors that train, looks far from the target get some images now and all of them afterwards.
+ * that tests take little of the processors that train, looks far from the target get some images now and all of them afterwards (when
+ * another room may be training, where there are several).
  */
 async function train(rig: SwarmRig, config: RunConfig, options: TrainOptions): Promise<Trained> {
   const { everySeconds, test, images, target, isEnough, onProgress, timeoutMs } = options;
