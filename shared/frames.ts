@@ -1,14 +1,8 @@
 import { takeFrame } from './frame-pool.ts';
 import { LIMITS } from './limits.ts';
+import { packetsOf, PART_HEADER_BYTES } from './packets.ts';
 import { PROTOCOL_VERSION } from './version.ts';
-import {
-  GROUP_NUMBERS_MIN,
-  payloadBytes,
-  SCALE_BYTES,
-  WIRE_FORMATS,
-  writeNumbers,
-  type WireFormat,
-} from './wire.ts';
+import { payloadBytes, WIRE_FORMATS, writeNumbers, type WireFormat } from './wire.ts';
 
 /**
  * Frames on the data channel: a fixed little-endian header, then payload. Every frame says where its numbers belong,
@@ -38,6 +32,8 @@ export interface PartHead {
   format: WireFormat;
   /** How often they went before: as copies, or on request; left out: never. */
   attempt?: number;
+  /** How many packets of the part are sent; left out: all of them. */
+  sent?: number;
   /** The receiver's lane, where another peer passes the frame on; left out: it goes straight. */
   toLane?: number;
 }
@@ -71,19 +67,11 @@ const KINDS = ['forward', 'backward', 'evaluation', 'blob', 'probe'] as const;
 const MAGIC = 0xe9;
 /** The kind has the lower bits of its byte; those above are 0, or one more than the lane that a frame is passed on to. */
 const KIND_BITS = 3;
-export const PART_HEADER_BYTES = 40;
 /** Where a part's header says how often it went before. */
 const ATTEMPT_AT = 37;
 const BLOB_HEADER_BYTES = 16;
 const PROBE_HEADER_BYTES = 12;
 
-const PART_PAYLOAD_BYTES = LIMITS.link.frameBytes - PART_HEADER_BYTES;
-/** Numbers of a part in one frame; its last frame may have fewer. Of int8 a multiple of 1,024, which keeps many rows whole. */
-export const PART_FRAME_NUMBERS: Readonly<Record<WireFormat, number>> = {
-  float32: Math.floor(PART_PAYLOAD_BYTES / 4),
-  float16: Math.floor(PART_PAYLOAD_BYTES / 2),
-  int8: 1024 * Math.floor(PART_PAYLOAD_BYTES / (1 + SCALE_BYTES / GROUP_NUMBERS_MIN) / 1024),
-};
 export const BLOB_FRAME_BYTES = LIMITS.link.frameBytes - BLOB_HEADER_BYTES;
 export const PROBE_FRAME_BYTES = LIMITS.link.frameBytes - PROBE_HEADER_BYTES;
 
@@ -95,7 +83,7 @@ export function encodeFrame(frame: Frame): Uint8Array {
   return bytes;
 }
 
-/** The frame of those numbers of `part`, all of whose numbers are given; in a buffer of the pool, which the transport gives back. */
+/** The frame of those numbers of `part`, all of whose numbers are given; in room of the pool where it is large, which the transport gives back. */
 export function encodePart(head: PartHead, part: Float32Array): Uint8Array {
   const bytes = takeFrame(PART_HEADER_BYTES + payloadBytes(head.format, head));
   writeHeader(head, new DataView(bytes.buffer));
@@ -129,6 +117,7 @@ function writeHeader(frame: PartHead | BlobFrame | ProbeFrame, view: DataView): 
     view.setUint8(36, WIRE_FORMATS.indexOf(frame.format));
     view.setUint8(ATTEMPT_AT, frame.attempt ?? 0);
     view.setUint16(38, frame.count, true);
+    view.setUint32(40, frame.sent ?? 0, true);
   }
 }
 
@@ -214,7 +203,8 @@ function checkBlob(view: DataView, payload: Uint8Array): BlobFrame {
 function checkPart(kind: PartFrame['kind'], view: DataView, payload: Uint8Array): PartFrame {
   const format = view.getUint8(36);
   if (format >= WIRE_FORMATS.length) throw new FrameError(`unknown wire format ${format}`);
-  const attempt = view.getUint8(37);
+  const attempt = view.getUint8(ATTEMPT_AT);
+  const sent = view.getUint32(40, true);
   const frame: PartFrame = {
     kind,
     lane: view.getUint8(3),
@@ -230,34 +220,20 @@ function checkPart(kind: PartFrame['kind'], view: DataView, payload: Uint8Array)
     count: view.getUint16(38, true),
     format: WIRE_FORMATS[format],
     ...(attempt > 0 && { attempt }),
+    ...(sent > 0 && { sent }),
     payload,
   };
   const numbers = frame.rows * frame.columns;
   if (numbers === 0) throw new FrameError('part of no numbers');
   if (numbers > LIMITS.pipeline.tensorElements) throw new FrameError(`oversized part: ${numbers} numbers`);
   if (frame.count === 0) throw new FrameError('empty part frame');
+  if (sent > packetsOf(frame.format, numbers)) throw new FrameError(`${sent} packets of a part of fewer`);
   if (frame.offset + frame.count > numbers) throw new FrameError('part frame beyond its end');
   const wanted = payloadBytes(frame.format, frame);
   if (payload.length !== wanted) {
     throw new FrameError(`${payload.length} bytes are not ${frame.count} numbers in ${frame.format}`);
   }
   return frame;
-}
-
-/** Frames of a part of so many numbers. */
-export const framesOf = (format: WireFormat, numbers: number): number =>
-  Math.ceil(numbers / PART_FRAME_NUMBERS[format]);
-
-/** Bytes of a whole part of rows of `columns` numbers, headers of its frames included. */
-export function partBytes(format: WireFormat, rows: number, columns: number): number {
-  const numbers = rows * columns;
-  const most = PART_FRAME_NUMBERS[format];
-  let bytes = 0;
-  for (let offset = 0; offset < numbers; offset += most) {
-    const count = Math.min(most, numbers - offset);
-    bytes += PART_HEADER_BYTES + payloadBytes(format, { columns, offset, count });
-  }
-  return bytes;
 }
 
 function headerSize(kind: Frame['kind']): number {

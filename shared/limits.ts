@@ -48,8 +48,11 @@ export const LIMITS = {
     /** So long a spare connection is tried, and another is only worth it where data then drains faster by that factor. */
     lineTrialMs: 3_000,
     lineGain: 1.25,
-    /** Fifteen of them make a frame. */
+    /** What one packet of the network takes of a message: fifteen such pieces make a frame. */
     pieceBytes: 1_104,
+    /** Bytes of numbers of a part in one packet, beside the frame's header and the scales of int8; and packets in one frame. */
+    packetNumberBytes: 1024,
+    framePackets: 15,
     /** Frames of which not all pieces have come. */
     framesInPieces: 256,
     /** Waiting in our own queue for one link; past this `send` refuses, and parts take turns. */
@@ -198,13 +201,13 @@ export const LIMITS = {
     silenceFactor: 3,
     /** Parts done with whose lateness is still measured, for each lane. */
     lateParts: 64,
-    /** Notices of parts that have left are put together for so long. */
-    noticeMs: 10,
+    /** Notices of parts that have left are put together for so long: frames say the same, unless all of a part are lost. */
+    noticeMs: 40,
     /** Streams of parts, and parts that are not sent whole, in one notice. */
     noticeStreams: 64,
     noticeItems: 256,
-    /** Frames named in one request to send them again. */
-    framesAsked: 512,
+    /** Packets named in one request to send them again. */
+    packetsAsked: 512,
     /** Requests for one part under `repair`. */
     repairs: 3,
     /** Until the next request, before enough was measured, and at most, where a run does not say. */
@@ -213,20 +216,22 @@ export const LIMITS = {
     /** What a run may ask for as the most. */
     resendLeastMs: 10,
     resendMostMs: 10_000,
-    /** Loss on a link from which parts are sent several times under `deadline`, and how often by their size. */
+    /** Loss on a link from which packets are frames of their own, and parts are sent several times under `deadline`: ... */
     lossWorthCopies: 0.02,
-    smallPartBytes: 2 * 1024,
-    smallPartCopies: 4,
-    mediumPartBytes: 64 * 1024,
-    mediumPartCopies: 2,
+    /** ... by their size as often as leaves so much lost, at most so many times. */
+    smallParts: { bytes: 2 * 1024, lossLeft: 0.02, copies: 4 },
+    mediumParts: { bytes: 64 * 1024, lossLeft: 0.15, copies: 2 },
+    /** How long after the last packet of a part that is mostly here another is waited for, at least, and in times of what is usual on the link. */
+    graceLeastMs: 10,
+    graceSpacings: 4,
     /** Peers that pass on copies of a part, most, where its link loses part after part; of larger parts, one. */
     detours: 2,
     /** Parts that wait for one link; further ones are not sent, where parts may be lost. */
     partsWaiting: 16,
     /** Spans of a timeline kept, the latest: about 100 bytes each. */
     spansKept: 8_000,
-    /** Frames over which the share of those in time is averaged, for people to see. */
-    framesLately: 400,
+    /** Packets over which the share of those in time is averaged, for people to see. */
+    packetsLately: 1_000,
     /** Micro-batches in flight beyond S - s at stage s, for the way there and back. */
     aheadMax: 8,
     /** The same without a flush between steps, where each adds to how stale weights are. */

@@ -2,6 +2,7 @@ import type { Clock } from '../ports/clock.ts';
 import { Bundler, framesOfBundle, isBundle } from './bundles.ts';
 import { DrainRate } from './drain-rate.ts';
 import { isPatient } from '../../shared/frames.ts';
+import { LIMITS } from '../../shared/limits.ts';
 import type { LinkLimits } from './link.ts';
 import { OutQueue, type Sink } from './out-queue.ts';
 import { FrameNumbers, isPiece, PieceJoiner, splitFrame } from './pieces.ts';
@@ -71,9 +72,9 @@ export class DataLine {
     const bundler = new Bundler(sink);
     this.#queue.pump(messages === 'bundles' ? bundler : sink, sent, {
       highWaterBytesOf: (frame) => (isPatient(frame) ? patientBytes : highWaterBytes),
-      // What begins as pieces or bundles do would be taken for one.
+      // A packet needs no pieces. What begins as pieces or bundles do would be taken for one.
       split: (frame) =>
-        messages === 'pieces' || isPiece(frame) || isBundle(frame)
+        (messages === 'pieces' && frame.length > LIMITS.link.pieceBytes) || isPiece(frame) || isBundle(frame)
           ? splitFrame(frame, this.#numbers.of(frame))
           : [frame],
     });

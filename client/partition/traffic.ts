@@ -1,4 +1,4 @@
-import { partBytes } from '../../shared/frames.ts';
+import { partBytes } from '../../shared/packets.ts';
 import type { WireFormat } from '../../shared/wire.ts';
 import { passagesOf, passageWidth } from './exchange.ts';
 import type { Partition } from './partition.ts';

@@ -34,7 +34,7 @@ export interface RunnerContext {
   traffic: Traffic;
   /** Tells a neighbour which parts have left for it. */
   tell(to: PeerId, notice: PartsNotice): void;
-  /** Asks a neighbour to send frames of a part again. */
+  /** Asks a neighbour to send packets of a part again. */
   ask(to: PeerId, request: Request): void;
   /** A step is finished here, where the loss is made. */
   onStep(step: number, metrics: Metrics): void;

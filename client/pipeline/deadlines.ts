@@ -4,10 +4,12 @@ import type { LaneEnd } from './assignment.ts';
 import type { Patience } from './patience.ts';
 import { Sender } from './sender.ts';
 
-/** What has come of a part: which of how many frames. */
+/** What has come of a part: which of how many packets, and when the first and the last of them. */
 export interface Came {
-  framesSeen: ReadonlySet<number>;
-  frames: number;
+  seen: ReadonlySet<number>;
+  packets: number;
+  startMs: number;
+  lastMs: number;
 }
 
 export interface DeadlineContext {
@@ -17,8 +19,8 @@ export interface DeadlineContext {
   came(sequence: number, lane: number): Came | undefined;
   /** Micro-batches [first, end) of which parts may come now. */
   window: () => [first: number, end: number];
-  /** Frames of a part are wanted once more (none are named: all of them). */
-  onMissing(end: LaneEnd, sequence: number, frames: number[], attempt: number): void;
+  /** Packets of a part are wanted once more (none are named: all of them). */
+  onMissing(end: LaneEnd, sequence: number, packets: number[], attempt: number): void;
 }
 
 /**
@@ -58,15 +60,15 @@ export class Deadlines {
     return this.#senders.get(lane)!.through <= sequence;
   }
 
-  /** A lane sends only so many frames of a part. */
-  sendsFewer(lane: number, sequence: number, frames: number): void {
+  /** A lane sends only so many packets of a part. */
+  sendsFewer(lane: number, sequence: number, packets: number): void {
     const [first, end] = this.context.window();
-    if (sequence >= first && sequence < end) this.#senders.get(lane)!.sendsFewer(sequence, frames);
+    if (sequence >= first && sequence < end) this.#senders.get(lane)!.sendsFewer(sequence, packets);
   }
 
-  /** The frames that a lane sends of a part of so many. */
-  framesSent(lane: number, sequence: number, whole: number): number {
-    return this.#senders.get(lane)!.framesOf(sequence, whole);
+  /** The packets that a lane sends of a part of so many. */
+  packetsSent(lane: number, sequence: number, whole: number): number {
+    return this.#senders.get(lane)!.packetsOf(sequence, whole);
   }
 
   /**
@@ -109,6 +111,9 @@ export class Deadlines {
     // After several requests nobody knows which of them was answered (Karn and Partridge, 1987).
     if (asked?.requests === 1) patience.repair(sender.peer).add(patience.now() - asked.atMs);
     if (!asked && signMs !== undefined) patience.link(sender.peer).add(patience.now() - signMs);
+    const came = this.context.came(sequence, lane);
+    if (!asked && came && came.packets > 1)
+      patience.noteSpacing(sender.peer, (came.lastMs - came.startMs) / (came.packets - 1));
   }
 
   /** A frame of a part came after the micro-batch was done with: the first of one that counted as lost says how late it was. */
@@ -147,7 +152,10 @@ export class Deadlines {
     // Its sender has done without an answer to it.
     if (sender.through - sequence >= patience.inFlight) return -Infinity;
     const signMs = sender.signMs(sequence);
-    if (signMs !== undefined) return patience.endMs(signMs, this.#deadlineMs(sequence, lane, signMs));
+    if (signMs !== undefined) {
+      const dueMs = patience.endMs(signMs, this.#deadlineMs(sequence, lane, signMs));
+      return Math.min(dueMs, this.#graceEndMs(sequence, lane, patience));
+    }
     // It was sent longer ago than is remembered.
     if (sender.through >= sequence) return -Infinity;
     const othersMs = this.#signOfOthersMs(sequence, sender);
@@ -158,6 +166,13 @@ export class Deadlines {
     }
     if (patience.isAbsent(sender.peer)) return -Infinity;
     return patience.endMs(othersMs, sender.behind.deadlineMs(patience.behindLeastMs(sender.peer)));
+  }
+
+  /** Packets of a part leave together: where most of them are here and no more come, the rest is lost, if the link loses any. */
+  #graceEndMs(sequence: number, lane: number, patience: Patience): number {
+    const came = this.context.came(sequence, lane);
+    if (!came || 2 * came.seen.size < this.packetsSent(lane, sequence, came.packets)) return Infinity;
+    return came.lastMs + patience.graceMs(this.#senders.get(lane)!.peer);
   }
 
   #silentSince(sequence: number, patience: Patience): number {
@@ -195,8 +210,8 @@ export class Deadlines {
   /** True where all of a part is here that its sender sends. */
   #hasCome(sequence: number, lane: number): boolean {
     const came = this.context.came(sequence, lane);
-    const seen = came?.framesSeen.size ?? 0;
-    return this.framesSent(lane, sequence, came?.frames ?? Infinity) <= seen;
+    const seen = came?.seen.size ?? 0;
+    return this.packetsSent(lane, sequence, came?.packets ?? Infinity) <= seen;
   }
 
   #isAnyPast(sequence: number): boolean {
@@ -217,10 +232,10 @@ export class Deadlines {
 const ATTEMPT_MAX = 255;
 
 function missingOf(came: Came | undefined): number[] {
-  if (!came || came.framesSeen.size === 0) return [];
+  if (!came || came.seen.size === 0) return [];
   const missing: number[] = [];
-  for (let i = 0; i < came.frames && missing.length < LIMITS.pipeline.framesAsked; i++)
-    if (!came.framesSeen.has(i)) missing.push(i);
+  for (let i = 0; i < came.packets && missing.length < LIMITS.pipeline.packetsAsked; i++)
+    if (!came.seen.has(i)) missing.push(i);
   return missing;
 }
 

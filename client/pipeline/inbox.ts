@@ -1,6 +1,7 @@
 import type { PeerId } from '../../shared/ids.ts';
 import { LIMITS } from '../../shared/limits.ts';
-import { framesOf, PART_FRAME_NUMBERS, PART_HEADER_BYTES, type PartFrame } from '../../shared/frames.ts';
+import type { PartFrame } from '../../shared/frames.ts';
+import { packetsOf, PART_HEADER_BYTES, stretchAt, type Stretch } from '../../shared/packets.ts';
 import type { BoundaryView, LaneEnd } from './assignment.ts';
 import { Deadlines } from './deadlines.ts';
 import { releaseNumbers, takeZeros } from '../../shared/number-pool.ts';
@@ -25,9 +26,9 @@ export interface Expectation {
   onWhole?: (part: WholePart) => void;
   /** How long parts are waited for; left out: until they come. */
   patience?: Patience | undefined;
-  /** Frames of a part of that lane are wanted once more (none are named: all of them). */
-  onMissing?: (end: LaneEnd, step: number, micro: number, frames: number[], attempt: number) => void;
-  /** What came of a part when it was used, in frames; of one of this peer itself only where it is missing. */
+  /** Packets of a part of that lane are wanted once more (none are named: all of them). */
+  onMissing?: (end: LaneEnd, step: number, micro: number, packets: number[], attempt: number) => void;
+  /** What came of a part when it was used, in packets; of one of this peer itself only where it is missing. */
   onUsed?: (end: LaneEnd, wanted: number, sent: number, used: number) => void;
 }
 
@@ -46,7 +47,7 @@ export interface WholePart {
 export interface Arrival {
   /** [rows, width of the positions held]; zero where nothing came. */
   data: Float32Array;
-  /** By lane, of parts that are not whole: the frames that came. */
+  /** By lane, of parts that are not whole: the packets that came. */
   gaps: ReadonlyMap<number, ReadonlySet<number>>;
   /** Nothing came from anybody. */
   isEmpty: boolean;
@@ -54,24 +55,26 @@ export interface Arrival {
 
 interface Part {
   data: Float32Array;
-  framesSeen: Set<number>;
-  /** Frames of which the first copy came. */
+  seen: Set<number>;
+  /** Packets of which the first copy came. */
   firstCopies: number;
-  frames: number;
+  packets: number;
   /** Of the frames that came, headers included. */
   bytesCame: number;
+  /** When frames of it came. */
   startMs: number;
+  lastMs: number;
 }
 
 /**
  * Puts the frames of parts together for one boundary and direction, and the parts of all lanes to one register: each is added to
  * zeros at its positions, which places slices and sums partial sums. Bounded, and safe against anything a peer sends. Micro-batches are
- * taken in order; a part, or a frame of one, that has missed its deadline by then is lost, and what comes later is dropped.
+ * taken in order; a part, or a packet of one, that has missed its deadline by then is lost, and what comes later is dropped.
  */
 export class Inbox {
   readonly #parts = new Map<string, Part>();
   readonly #deadlines: Deadlines;
-  /** Of parts done with lately: those of which some frames had not come for the first time. */
+  /** Of parts done with lately: those of which some packets had not come for the first time. */
   readonly #short = new Map<string, Count>();
   #bytes = 0;
   /** Micro-batches, counted through all steps, before this one are done with. */
@@ -87,15 +90,17 @@ export class Inbox {
         const [first, last] = expected.window();
         return [Math.max(this.#next, first * micros), (last + 1) * micros];
       },
-      onMissing: (end, sequence, frames, attempt) =>
-        onMissing?.(end, Math.floor(sequence / micros), sequence % micros, frames, attempt),
+      onMissing: (end, sequence, packets, attempt) =>
+        onMissing?.(end, Math.floor(sequence / micros), sequence % micros, packets, attempt),
     });
   }
 
   /** Null when taken (or seen before, or late); otherwise why the frame is refused, as a short stable word. */
   add(from: PeerId, frame: PartFrame): string | null {
-    const complaint = this.#complaint(from, frame);
-    if (complaint) return complaint;
+    const numbers = frame.rows * frame.columns;
+    const stretch = stretchAt(frame.format, numbers, frame);
+    const complaint = this.#complaint(from, frame, stretch);
+    if (complaint || !stretch) return complaint;
     const end = this.#endOf(frame.lane)!;
     const sequence = this.#sequence(frame.step, frame.micro);
     const isInOrder = this.#deadlines.isInOrder(end.lane, sequence);
@@ -103,23 +108,25 @@ export class Inbox {
     const [first, last] = this.expected.window();
     const isInWindow = frame.step >= first && frame.step <= last;
     if (sequence < this.#next || !isInWindow) {
-      if (sequence < this.#next) this.#noteLate(end.lane, sequence, isInOrder && !frame.attempt);
+      const timely = isInOrder && !frame.attempt ? stretch.packets : 0;
+      if (sequence < this.#next) this.#noteLate(end.lane, sequence, timely);
       return isInWindow || this.expected.patience ? null : 'part-wrong-step';
     }
-    const key = keyOf(sequence, frame.lane);
-    const part = this.#parts.get(key) ?? this.#begin(key, frame.rows * frame.columns);
+    if (frame.sent !== undefined) this.#deadlines.sendsFewer(end.lane, sequence, frame.sent);
+    const part = this.#parts.get(keyOf(sequence, frame.lane)) ?? this.#begin(sequence, frame.lane, numbers);
     if (!part) return 'inbox-full';
-    const index = frame.offset / PART_FRAME_NUMBERS[frame.format];
-    if (!frame.attempt) part.firstCopies++;
-    if (part.framesSeen.has(index)) return null;
+    if (!frame.attempt) part.firstCopies += stretch.packets;
+    const packets = Array.from({ length: stretch.packets }, (_, i) => stretch.first + i);
+    if (packets.every((packet) => part.seen.has(packet))) return null;
     if (!readNumbers(frame.format, frame.payload, frame, part.data)) {
-      const { offset, count } = frame;
-      part.data.fill(0, offset, offset + count);
+      part.data.fill(0, frame.offset, frame.offset + frame.count);
+      for (const packet of packets) part.seen.delete(packet);
       return 'part-not-finite';
     }
-    part.framesSeen.add(index);
+    for (const packet of packets) part.seen.add(packet);
     part.bytesCame += PART_HEADER_BYTES + frame.payload.length;
-    if (part.framesSeen.size === part.frames) {
+    part.lastMs = this.expected.now?.() ?? 0;
+    if (part.seen.size === part.packets) {
       const { bytesCame: bytes, startMs } = part;
       this.#deadlines.noteWhole(end.lane, sequence);
       this.expected.onWhole?.({ step: frame.step, micro: frame.micro, end, bytes, startMs });
@@ -129,7 +136,7 @@ export class Inbox {
 
   /** A whole part that this peer sent to itself; the inbox has the array from then on. */
   addOwn(step: number, micro: number, lane: number, data: Float32Array): void {
-    const part: Part = { data, framesSeen: new Set(), firstCopies: 0, frames: 0, bytesCame: 0, startMs: 0 };
+    const part = newPart(data, 0, 0);
     const sequence = this.#sequence(step, micro);
     this.#parts.set(keyOf(sequence, lane), part);
     this.#bytes += data.byteLength;
@@ -137,7 +144,7 @@ export class Inbox {
   }
 
   /**
-   * A peer says that its parts up to a micro-batch have left, and of some of them not all frames. Null when taken, otherwise why it is
+   * A peer says that its parts up to a micro-batch have left, and of some of them not all packets. Null when taken, otherwise why it is
    * refused.
    */
   hear(
@@ -145,13 +152,13 @@ export class Inbox {
     lane: number,
     step: number,
     micro: number,
-    fewer: readonly { step: number; micro: number; frames: number }[],
+    fewer: readonly { step: number; micro: number; packets: number }[],
   ): string | null {
     const { micros } = this.expected;
     if (this.#endOf(lane)?.peer !== from) return 'part-wrong-sender';
     if (micro >= micros || fewer.some((item) => item.micro >= micros)) return 'part-wrong-micro';
     for (const item of fewer)
-      this.#deadlines.sendsFewer(lane, this.#sequence(item.step, item.micro), item.frames);
+      this.#deadlines.sendsFewer(lane, this.#sequence(item.step, item.micro), item.packets);
     this.#deadlines.advance(lane, this.#sequence(step, micro));
     return null;
   }
@@ -240,11 +247,11 @@ export class Inbox {
     for (const end of boundary.ends) {
       const { lane, range } = end;
       const part = this.#parts.get(keyOf(sequence, lane));
-      if (part?.frames === 0) continue;
-      const whole = framesOf(format, rows * rangeWidth(boundary.shape, range));
-      const came = part?.framesSeen.size ?? 0;
-      const sent = this.#deadlines.framesSent(lane, sequence, whole);
-      if (came < whole) gaps.set(lane, part?.framesSeen ?? new Set());
+      if (part?.packets === 0) continue;
+      const whole = packetsOf(format, rows * rangeWidth(boundary.shape, range));
+      const came = part?.seen.size ?? 0;
+      const sent = this.#deadlines.packetsSent(lane, sequence, whole);
+      if (came < whole) gaps.set(lane, part?.seen ?? new Set());
       if (came < sent) this.#deadlines.noteLost(lane, sequence);
       const firstCopies = Math.min(sent, part?.firstCopies ?? 0);
       const count = patience?.lossOf(end.peer).add(sent, firstCopies);
@@ -257,27 +264,23 @@ export class Inbox {
     return gaps;
   }
 
-  /** A frame came of a part that is done with. In order its sender, not the link, was slow: that is no loss, and a copy comes no sooner. */
-  #noteLate(lane: number, sequence: number, isInOrder: boolean): void {
+  /**
+   * A frame came of a part that is done with, so many packets of it for the first time and in order: its sender, not the link, was slow
+   * with them. That is no loss, and a copy comes no sooner.
+   */
+  #noteLate(lane: number, sequence: number, timely: number): void {
     this.#deadlines.noteLate(lane, sequence);
-    const count = isInOrder ? this.#short.get(keyOf(sequence, lane)) : undefined;
-    if (count) count.came = Math.min(count.sent, count.came + 1);
+    const count = this.#short.get(keyOf(sequence, lane));
+    if (count) count.came = Math.min(count.sent, count.came + timely);
   }
 
-  #begin(key: string, numbers: number): Part | null {
+  #begin(sequence: number, lane: number, numbers: number): Part | null {
     const full = this.#parts.size >= LIMITS.pipeline.inboxParts;
     if (full || this.#bytes + numbers * 4 > LIMITS.pipeline.inboxBytes) return null;
-    const data = takeZeros(numbers);
-    const part: Part = {
-      data,
-      framesSeen: new Set(),
-      firstCopies: 0,
-      frames: framesOf(this.expected.format, numbers),
-      bytesCame: 0,
-      startMs: this.expected.now?.() ?? 0,
-    };
-    this.#parts.set(key, part);
-    this.#bytes += data.byteLength;
+    const packets = packetsOf(this.expected.format, numbers);
+    const part = newPart(takeZeros(numbers), packets, this.expected.now?.() ?? 0);
+    this.#parts.set(keyOf(sequence, lane), part);
+    this.#bytes += part.data.byteLength;
     return part;
   }
 
@@ -289,7 +292,7 @@ export class Inbox {
     return step * this.expected.micros + micro;
   }
 
-  #complaint(from: PeerId, frame: PartFrame): string | null {
+  #complaint(from: PeerId, frame: PartFrame, stretch: Stretch | null): string | null {
     const { kind, boundary, format, micros } = this.expected;
     if (frame.kind !== kind || frame.boundary !== boundary.index) return 'part-wrong-boundary';
     const end = this.#endOf(frame.lane);
@@ -302,12 +305,19 @@ export class Inbox {
       return 'part-wrong-shape';
     }
     if (frame.format !== format) return 'part-wrong-format';
-    const most = PART_FRAME_NUMBERS[format];
-    const wholeFrame = frame.count === Math.min(most, frame.rows * frame.columns - frame.offset);
-    if (frame.offset % most !== 0 || !wholeFrame) return 'part-wrong-frame';
-    return null;
+    return stretch ? null : 'part-wrong-frame';
   }
 }
+
+const newPart = (data: Float32Array, packets: number, nowMs: number): Part => ({
+  data,
+  packets,
+  seen: new Set(),
+  firstCopies: 0,
+  bytesCame: 0,
+  startMs: nowMs,
+  lastMs: nowMs,
+});
 
 const coversAll = ({ range }: LaneEnd, held: LaneEnd['range']): boolean =>
   range[0] === held[0] && range[1] === held[1];

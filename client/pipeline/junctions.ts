@@ -9,9 +9,9 @@ import type { Assignment, BoundaryView, LaneEnd } from './assignment.ts';
 import { takesDetours } from './detours.ts';
 import { Inbox, type Arrival } from './inbox.ts';
 import { Notices, type PartsNotice } from './notices.ts';
-import { Outbox, type Request } from './outbox.ts';
+import { Outbox, type OutboxOptions, type Request } from './outbox.ts';
 import type { Patience } from './patience.ts';
-import { waysAgain } from './redundancy.ts';
+import { packetsAtOnce, waysAgain } from './redundancy.ts';
 import type { Timeline } from './timeline.ts';
 import type { Traffic } from './traffic.ts';
 
@@ -30,7 +30,7 @@ export interface JunctionContext {
   /** Steps [first, last] for which parts may come now. */
   window(): [first: number, last: number];
   tell(to: PeerId, notice: PartsNotice): void;
-  /** Asks a neighbour to send frames of a part again. */
+  /** Asks a neighbour to send packets of a part again. */
   ask(to: PeerId, request: Request): void;
   /** A part could not be sent. */
   onLinkLost(): void;
@@ -56,7 +56,7 @@ export class Junctions {
   readonly #goneSinceMs = new Map<PeerId, number>();
 
   constructor(private readonly context: JunctionContext) {
-    const { plan, config, assignment, clock, transport, traffic, patience } = context;
+    const { plan, assignment, clock, transport, traffic, patience } = context;
     this.#inboxes = assignment.segments.map(({ before, after }) => ({
       forward: before && this.#inbox('forward', before),
       backward: after && this.#inbox('backward', { ...after, ends: after.gradientEnds }),
@@ -71,13 +71,7 @@ export class Junctions {
       traffic,
       ({ kind, boundary, step, micro }, data) =>
         this.#inboxOf(kind, boundary.index)!.addOwn(step, micro, assignment.lane, data),
-      patience && patience.rule !== 'stall' ? patience.capMs : Infinity,
-      // Nobody is further ahead of a receiver than this; once over, for those who answer late.
-      patience && patience.requests > 0 ? 2 * patience.inFlight : 0,
-      patience && takesDetours(config)
-        ? (to, bytes) => waysAgain(to, bytes, patience.lossTo(to), this.#detours(to, patience))
-        : undefined,
-      () => clock.now(),
+      patience ? this.#waysOut(patience) : {},
     );
   }
 
@@ -166,9 +160,9 @@ export class Junctions {
         data,
         ...(gaps && { gaps }),
         ...(kind === 'forward' && { isStale: () => this.isPassed(segment, item) }),
-        onSent: (end, bytes, frames) => {
+        onSent: (end, bytes, packets) => {
           if (bytes > 0) this.#record('send', what, end, bytes, startMs);
-          this.#notices?.sent(end.peer, this.#stream(kind, boundary), item, frames);
+          this.#notices?.sent(end.peer, this.#stream(kind, boundary), item, packets);
         },
       })
       .then((lost) => this.#noteLinks(boundary.ends, lost));
@@ -183,7 +177,7 @@ export class Junctions {
       if (peer !== this.context.transport.self) this.#notices?.sent(peer, id, item, 0);
       else
         this.#inboxOf(kind, boundary!.index)!.hear(peer, lane, item.step, item.micro, [
-          { ...item, frames: 0 },
+          { ...item, packets: 0 },
         ]);
     }
   }
@@ -233,6 +227,21 @@ export class Junctions {
     return losses.map(({ peer, share }) => ({ peer, share: share ?? usual }));
   }
 
+  /** How parts go out where some may be lost. */
+  #waysOut(patience: Patience): OutboxOptions {
+    const { clock, config } = this.context;
+    return {
+      lineMs: patience.rule === 'stall' ? Infinity : patience.capMs,
+      // Nobody is further ahead of a receiver than this; once over, for those who answer late.
+      keeps: patience.requests > 0 ? 2 * patience.inFlight : 0,
+      packetsAtOnce: (to) => packetsAtOnce(patience.lossTo(to)),
+      waysAgain: takesDetours(config)
+        ? (to, bytes) => waysAgain(to, bytes, patience.lossTo(to), this.#detours(to, patience))
+        : () => [],
+      now: () => clock.now(),
+    };
+  }
+
   #exitOf(kind: Kind, segment: number): BoundaryView | null {
     const { before, after } = this.context.assignment.segments[segment];
     return kind === 'forward' ? after : before && { ...before, ends: before.gradientEnds };
@@ -254,8 +263,8 @@ export class Junctions {
       now: () => clock.now(),
       onWhole: ({ step, micro, end, bytes, startMs }) =>
         this.#record('receive', { kind, boundary, step, micro }, end, bytes, startMs),
-      onMissing: ({ peer }, step, micro, frames, attempt) =>
-        this.context.ask(peer, { kind, boundary: boundary.index, step, micro, frames, attempt }),
+      onMissing: ({ peer }, step, micro, packets, attempt) =>
+        this.context.ask(peer, { kind, boundary: boundary.index, step, micro, packets, attempt }),
       onUsed: ({ peer }, wanted, sent, used) => {
         if (peer !== transport.self) traffic.used(boundary.index, kind, wanted, sent, used);
       },

@@ -30,8 +30,8 @@ export class Notices {
     private readonly lossFrom: (peer: PeerId) => PartsNotice['loss'],
   ) {}
 
-  /** @param frames where not all frames of the part have left: how many */
-  sent(to: PeerId, id: StreamId, item: Item, frames: number | null): void {
+  /** @param packets where not all of the part has left: how many packets */
+  sent(to: PeerId, id: StreamId, item: Item, packets: number | null): void {
     this.#keep(to, id, item);
     let streams = this.#pending.get(to);
     if (!streams) this.#pending.set(to, (streams = new Map<string, Stream>()));
@@ -42,10 +42,10 @@ export class Notices {
       stream.step = item.step;
       stream.micro = item.micro;
     }
-    if (frames !== null) stream.fewer.push({ ...item, frames });
+    if (packets !== null) stream.fewer.push({ ...item, packets });
     const { noticeItems, noticeMs, noticeStreams } = LIMITS.pipeline;
     if (stream.fewer.length >= noticeItems || streams.size >= noticeStreams) this.#flush();
-    else this.#schedule(frames === null ? noticeMs : 0);
+    else this.#schedule(packets === null ? noticeMs : 0);
   }
 
   /** Says once more how far the streams to a peer are: what was said before may be lost, and none of them may have more to say. */

@@ -1,14 +1,9 @@
-import {
-  encodePart,
-  framesOf,
-  PART_FRAME_NUMBERS,
-  type PartFrame,
-  type PartHead,
-} from '../../shared/frames.ts';
+import { encodePart, type PartFrame, type PartHead } from '../../shared/frames.ts';
 import type { PeerId } from '../../shared/ids.ts';
 import type { ControlOf } from '../../shared/schema/control.ts';
 import { LIMITS } from '../../shared/limits.ts';
 import { releaseNumbers } from '../../shared/number-pool.ts';
+import { packetsOf, stretchesOf } from '../../shared/packets.ts';
 import type { WireFormat } from '../../shared/wire.ts';
 import type { Plan } from '../../shared/schema/plan.ts';
 import type { Transport } from '../ports/transport.ts';
@@ -26,31 +21,55 @@ export interface Departure {
   rows: number;
   /** The register on this side of the boundary; the outbox has the array from then on. */
   data: Float32Array;
-  /** By lane, where not all frames of its part go: those that do. */
+  /** By lane, where not all packets of its part go: those that do. */
   gaps?: ReadonlyMap<number, ReadonlySet<number>>;
-  /** What goes of a part is queued, or dropped: its bytes, frame headers included, and its frames; null: all of them. */
-  onSent?: (end: LaneEnd, bytes: number, frames: number | null) => void;
+  /** What goes of a part is queued, or dropped: its bytes, frame headers included, and its packets; null: as many as its frames say. */
+  onSent?: (end: LaneEnd, bytes: number, packets: number | null) => void;
   /** True once nobody wants it any more. */
   isStale?: () => boolean;
 }
 
 export type Request = Pick<
   ControlOf<'resend'>,
-  'kind' | 'boundary' | 'step' | 'micro' | 'frames' | 'attempt'
+  'kind' | 'boundary' | 'step' | 'micro' | 'packets' | 'attempt'
 >;
 
 /** A part that has left, for the case that it did not come. */
 interface Kept {
   head: Omit<PartHead, 'offset' | 'count'>;
   data: Float32Array;
-  frames: ReadonlySet<number> | undefined;
+  packets: ReadonlySet<number> | undefined;
 }
+
+/** How parts go out where some may be lost. */
+export interface OutboxOptions {
+  /** How long a part may wait for a slow link; not without bound: it is dropped, too, where it finds too much before it. */
+  lineMs: number;
+  /** Parts of each stream that are kept to be sent again. */
+  keeps: number;
+  /** How many packets of a part go to a peer in one frame. */
+  packetsAtOnce(to: PeerId): number;
+  /** By way of whom a part of so many bytes goes again: straight to its receiver, or to a peer that passes it on. */
+  waysAgain(to: PeerId, partBytes: number): readonly PeerId[];
+  /** The time in milliseconds, for what may be dropped after it waited. */
+  now(): number;
+}
+
+/** Every part goes once, whole. */
+const TRUSTED: OutboxOptions = {
+  lineMs: Infinity,
+  keeps: 0,
+  packetsAtOnce: () => LIMITS.link.framePackets,
+  waysAgain: () => [],
+  now: () => 0,
+};
 
 /** What is next for a part that waited: it goes on, nobody waits for it any more, or its link is gone. */
 type Turn = 'send' | 'late' | 'gone';
 
 /** Sends parts of one plan to the lanes beyond a boundary, straight from peer to peer; what is for this peer itself stays here. */
 export class Outbox {
+  readonly #options: OutboxOptions;
   readonly #fence: Pick<PartFrame, 'term' | 'version' | 'planTag' | 'lane'>;
   /** Parts that wait for a link. */
   readonly #waiting = new Map<PeerId, number>();
@@ -65,15 +84,9 @@ export class Outbox {
     private readonly traffic: Traffic,
     /** A part for this very peer. */
     private readonly keep: (departure: Departure, data: Float32Array) => void,
-    /** How long a part may wait for a slow link; not without bound: it is dropped, too, where it finds too much before it. */
-    private readonly lineMs = Infinity,
-    /** Parts of each stream that are kept to be sent again. */
-    private readonly keeps = 0,
-    /** By way of whom a part of so many bytes goes again: straight to its receiver, or to a peer that passes it on. */
-    private readonly waysAgain: (to: PeerId, partBytes: number) => readonly PeerId[] = () => [],
-    /** The time in milliseconds, for what may be dropped after it waited. */
-    private readonly now: () => number = () => 0,
+    options: Partial<OutboxOptions> = {},
   ) {
+    this.#options = { ...TRUSTED, ...options };
     this.#fence = { term: plan.term.counter, version: plan.version, planTag: planTag(plan), lane };
   }
 
@@ -94,16 +107,15 @@ export class Outbox {
     return ends.filter((_, i) => !isSent[i]).map(({ peer }) => peer);
   }
 
-  /** Frames of a part leave once more (none are named: all of them), as far as the link takes them now. */
-  resend(to: PeerId, { kind, boundary, step, micro, frames, attempt }: Request): void {
+  /** Packets of a part leave once more (none are named: all of them), as far as the link takes them now. */
+  resend(to: PeerId, { kind, boundary, step, micro, packets, attempt }: Request): void {
     const kept = this.#kept
       .get(streamOf(to, kind, boundary))
       ?.find(({ head }) => head.step === step && head.micro === micro);
     if (!kept) return;
     const { head, data } = kept;
-    const all = framesOf(head.format, data.length);
-    const named = frames.length > 0 ? frames : Array.from({ length: all }, (_, frame) => frame);
-    const wanted = named.filter((i) => i < all && (!kept.frames || kept.frames.has(i)));
+    const sent = kept.packets ?? allOf(packetsOf(head.format, data.length));
+    const wanted = packets.length > 0 ? new Set(packets.filter((packet) => sent.has(packet))) : sent;
     this.#sendAgain(to, { ...head, attempt }, data, wanted);
   }
 
@@ -112,12 +124,13 @@ export class Outbox {
   }
 
   #keep(to: PeerId, kept: Kept): void {
-    if (this.keeps === 0) return;
+    const { keeps } = this.#options;
+    if (keeps === 0) return;
     const key = streamOf(to, kept.head.kind, kept.head.boundary);
     const stream = this.#kept.get(key) ?? [];
     this.#kept.set(key, stream);
     stream.push({ ...kept, data: kept.data.slice() });
-    if (stream.length > this.keeps) stream.shift();
+    if (stream.length > keeps) stream.shift();
   }
 
   async #sendPart(
@@ -126,12 +139,13 @@ export class Outbox {
     part: Float32Array,
   ): Promise<boolean> {
     const waiting = this.#waiting.get(end.peer) ?? 0;
-    if (this.lineMs < Infinity && waiting >= LIMITS.pipeline.partsWaiting) {
+    const { lineMs, now, packetsAtOnce, waysAgain } = this.#options;
+    if (lineMs < Infinity && waiting >= LIMITS.pipeline.partsWaiting) {
       onSent?.(end, 0, 0);
       return true;
     }
     let data = part;
-    const endMs = this.now() + this.lineMs;
+    const endMs = now() + lineMs;
     const line = { isIn: false };
     const wait = (): Promise<boolean> => {
       // This peer itself may have been given this very array, and what its compute takes is moved away.
@@ -144,43 +158,48 @@ export class Outbox {
     };
     const nextTurn = async (): Promise<Turn> => {
       if (!(await wait())) return 'gone';
-      return this.lineMs < Infinity && (this.now() > endMs || isStale?.()) ? 'late' : 'send';
+      return lineMs < Infinity && (now() > endMs || isStale?.()) ? 'late' : 'send';
     };
     const { format } = this;
     const columns = rangeWidth(boundary.shape, end.range);
     const wanted = gaps?.get(end.lane);
     let sentBytes = 0;
-    const left: number[] = [];
+    const left = new Set<number>();
     let turn: Turn = 'send';
-    const most = PART_FRAME_NUMBERS[format];
-    const head = { ...this.#fence, kind, step, micro, boundary: boundary.index, rows, columns, format };
-    this.#keep(end.peer, { head, data, frames: wanted });
+    const sent = wanted ? { sent: wanted.size } : {};
+    const head = {
+      ...this.#fence,
+      kind,
+      step,
+      micro,
+      boundary: boundary.index,
+      rows,
+      columns,
+      format,
+      ...sent,
+    };
+    this.#keep(end.peer, { head, data, packets: wanted });
     try {
-      const frames = framesOf(format, data.length);
-      for (let i = 0; i < frames; i++) {
-        if (wanted && !wanted.has(i)) continue;
+      for (const stretch of stretchesOf(format, data.length, packetsAtOnce(end.peer), wanted)) {
         // Parts that wait for the same link take turns, frame by frame: a small one is soon through.
         if (line.isIn) turn = await nextTurn();
         if (turn !== 'send') break;
-        const offset = i * most;
-        const count = Math.min(most, data.length - offset);
+        const { offset, count } = stretch;
         const frame = encodePart({ ...head, offset, count }, data);
         const frameBytes = frame.length;
         while (turn === 'send' && !this.transport.send(end.peer, 'data', frame)) turn = await nextTurn();
         if (turn !== 'send') break;
         this.traffic.sent(boundary.index, kind, frameBytes);
         sentBytes += frameBytes;
-        left.push(i);
+        for (let i = 0; i < stretch.packets; i++) left.add(stretch.first + i);
       }
       const isGone = turn === 'gone';
-      const going = isGone
-        ? Array.from({ length: frames }, (_, i) => i).filter((i) => wanted?.has(i) ?? true)
-        : left;
+      const going = isGone ? (wanted ?? allOf(packetsOf(format, data.length))) : left;
       // A link that makes parts wait would be slower yet with copies.
       const ways =
         line.isIn && !isGone
           ? []
-          : this.waysAgain(end.peer, isGone ? going.length * LIMITS.link.frameBytes : sentBytes);
+          : waysAgain(end.peer, isGone ? going.size * LIMITS.link.pieceBytes : sentBytes);
       let isPassedOn = false;
       for (const [i, by] of ways.entries()) {
         if (by === end.peer && isGone) continue;
@@ -192,21 +211,23 @@ export class Outbox {
     } finally {
       if (line.isIn) this.#waiting.set(end.peer, this.#waiting.get(end.peer)! - 1);
     }
-    onSent?.(end, sentBytes, turn === 'late' ? left.length : (wanted?.size ?? null));
+    onSent?.(end, sentBytes, turn === 'late' ? left.size : null);
     return true;
   }
 
-  /** Frames of a part leave in messages of their own; false where the link takes no more at once. */
+  /** Packets of a part leave in messages of their own; false where the link takes no more at once. */
   #sendAgain(
     to: PeerId,
     head: Omit<PartHead, 'offset' | 'count'>,
     data: Float32Array,
-    frames: readonly number[],
+    packets: ReadonlySet<number>,
   ): boolean {
-    const most = PART_FRAME_NUMBERS[head.format];
-    for (const i of frames) {
-      const offset = i * most;
-      const count = Math.min(most, data.length - offset);
+    for (const { offset, count } of stretchesOf(
+      head.format,
+      data.length,
+      this.#options.packetsAtOnce(to),
+      packets,
+    )) {
       const frame = encodePart({ ...head, offset, count }, data);
       const frameBytes = frame.length;
       if (!this.transport.send(to, 'data', frame)) return false;
@@ -215,6 +236,9 @@ export class Outbox {
     return true;
   }
 }
+
+const allOf = (packets: number): ReadonlySet<number> =>
+  new Set(Array.from({ length: packets }, (_, packet) => packet));
 
 const streamOf = (to: PeerId, kind: PartFrame['kind'], boundary: number): string =>
   `${to}/${kind}/${boundary}`;

@@ -5,14 +5,17 @@ import { Lateness } from './lateness.ts';
 import { LossShare, NO_LOSS, type Loss } from './redundancy.ts';
 import { Budget } from './wait-budget.ts';
 
-/** Weight of a new step in the moving average. */
+/** Weights of a new step, and of a new part, in the moving averages. */
 const STEP_WEIGHT = 1 / 8;
+const SPACING_WEIGHT = 1 / 8;
 
 /** How long one block waits for parts: the rule, what was seen of each link, and what waiting was in vain in this step. */
 export class Patience {
   readonly #links = new Map<PeerId, Lateness>();
   readonly #repairs = new Map<PeerId, Lateness>();
   readonly #losses = new Map<PeerId, LossShare>();
+  /** Between packets of one part, on average. */
+  readonly #spacingMs = new Map<PeerId, number>();
   /** What others say of the links to them. */
   readonly #told = new Map<PeerId, Loss>();
   /** Peers that let a deadline pass without a sign; nobody waits for them until they have caught up. */
@@ -82,6 +85,19 @@ export class Patience {
     let loss = this.#losses.get(peer);
     if (!loss) this.#losses.set(peer, (loss = new LossShare()));
     return loss;
+  }
+
+  /** All of a part came, its packets so far apart. */
+  noteSpacing(peer: PeerId, ms: number): void {
+    const knownMs = this.#spacingMs.get(peer) ?? ms;
+    this.#spacingMs.set(peer, knownMs + SPACING_WEIGHT * (ms - knownMs));
+  }
+
+  /** How long after the last packet of a part another may come: several times as long as usual; where links lose nothing, whenever it comes. */
+  graceMs(peer: PeerId): number {
+    const { graceLeastMs, graceSpacings, lossWorthCopies } = LIMITS.pipeline;
+    if (this.rule !== 'deadline' || this.lossOf(peer).share < lossWorthCopies) return Infinity;
+    return Math.max(graceLeastMs, graceSpacings * (this.#spacingMs.get(peer) ?? 0));
   }
 
   /** How often a part may be asked for again. */

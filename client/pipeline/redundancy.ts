@@ -6,7 +6,7 @@ const WEIGHT = 1 / 16;
 
 /** What a link loses. */
 export interface Loss {
-  /** Of all frames, 0 to 1. */
+  /** Of all packets, 0 to 1. */
   share: number;
   /** The same of parts that follow one of which most was lost: more than `share` where losses come in a row. */
   afterLoss: number;
@@ -14,14 +14,14 @@ export interface Loss {
 
 export const NO_LOSS: Loss = { share: 0, afterLoss: 0 };
 
-/** The frames of one part: how many were sent, and how many of them the link did not lose, as far as is known. */
+/** The packets of one part: how many were sent, and how many of them the link did not lose, as far as is known. */
 export interface Count {
   readonly sent: number;
   came: number;
 }
 
 /**
- * What share of the frames of one link is lost, of those that came for the first time: copies are there to make good for it. Whoever
+ * What share of the packets of one link is lost, of those that came for the first time: copies are there to make good for it. Whoever
  * counted a part may add to what came of it, while it is among the last: what its sender was late with is not lost, and a copy would come later yet.
  */
 export class LossShare implements Loss {
@@ -40,7 +40,7 @@ export class LossShare implements Loss {
     return this.#averages().afterLoss;
   }
 
-  /** Of so many frames of a part so many have come by now. */
+  /** Of so many packets of a part so many have come by now. */
   add(sent: number, came: number): Count {
     const count = { sent, came };
     if (sent <= 0) return count;
@@ -73,16 +73,21 @@ function next({ share, afterLoss, wasLost }: Loss & { wasLost: boolean }, { sent
 }
 
 /**
- * How often the frames of a part are sent, where parts may be lost and nobody asks for them again: once on a link that loses next to nothing.
- * What costs little goes more often: partial sums of scores and gradients of the loss, without which a micro-batch does not count.
+ * How often the packets of a part are sent, where parts may be lost and nobody asks for them again: as often as leaves few enough lost, within
+ * bounds. What costs little is to come more surely: partial sums of scores and gradients of the loss, without which a micro-batch does not count.
  */
 export function copiesOf(partBytes: number, lossShare: number): number {
-  const { lossWorthCopies, smallPartBytes, smallPartCopies, mediumPartBytes, mediumPartCopies } =
-    LIMITS.pipeline;
+  const { lossWorthCopies, smallParts, mediumParts } = LIMITS.pipeline;
   if (lossShare < lossWorthCopies) return 1;
-  if (partBytes <= smallPartBytes) return smallPartCopies;
-  return partBytes <= mediumPartBytes ? mediumPartCopies : 1;
+  const of = [smallParts, mediumParts].find(({ bytes }) => partBytes <= bytes);
+  if (!of) return 1;
+  const enough = lossShare < 1 ? Math.ceil(Math.log(of.lossLeft) / Math.log(lossShare)) : Infinity;
+  return Math.max(1, Math.min(of.copies, enough));
 }
+
+/** How many packets go in one frame: where the link loses some, each is a message of its own, so that only its own numbers go with it. */
+export const packetsAtOnce = ({ share }: Loss): number =>
+  share < LIMITS.pipeline.lossWorthCopies ? LIMITS.link.framePackets : 1;
 
 /**
  * By way of whom a part goes again after it has gone straight: straight once more, or first by those who can pass it on, where one loss
@@ -96,11 +101,11 @@ export function waysAgain(
   others: readonly { peer: PeerId; share: number }[],
 ): PeerId[] {
   const copies = copiesOf(partBytes, link.share);
-  const { detours, lossWorthCopies, mediumPartBytes } = LIMITS.pipeline;
+  const { detours, lossWorthCopies, mediumParts } = LIMITS.pipeline;
   const around = others
     .filter(({ share }) => link.share >= lossWorthCopies && 1 - (1 - share) ** 2 < link.afterLoss)
     .sort((a, b) => a.share - b.share)
-    .slice(0, partBytes <= mediumPartBytes ? detours : 1)
+    .slice(0, partBytes <= mediumParts.bytes ? detours : 1)
     .map(({ peer }) => peer);
   const straight = Array.from({ length: Math.max(0, copies - 1 - around.length) }, () => to);
   return [...around, ...straight];

@@ -32,12 +32,12 @@ export class Sender {
     return this.#signsMs.get(sequence);
   }
 
-  /** It sends only so many frames of a part. */
-  sendsFewer(sequence: number, frames: number): void {
-    this.#fewer.set(sequence, frames);
+  /** It sends only so many packets of a part. */
+  sendsFewer(sequence: number, packets: number): void {
+    this.#fewer.set(sequence, Math.min(this.#fewer.get(sequence) ?? Infinity, packets));
   }
 
-  framesOf(sequence: number, whole: number): number {
+  packetsOf(sequence: number, whole: number): number {
     return Math.min(whole, this.#fewer.get(sequence) ?? whole);
   }
 

@@ -1,7 +1,7 @@
 import type { PartFrame } from '../../shared/frames.ts';
 import { LIMITS } from '../../shared/limits.ts';
 
-/** What came of the parts of other peers, in frames: of those wanted, how many their senders sent, and how many were there in time. */
+/** What came of the parts of other peers, in packets: of those wanted, how many their senders sent, and how many were there in time. */
 export interface Use {
   wanted: number;
   sent: number;
@@ -23,7 +23,7 @@ const NOTHING: Use = { wanted: 0, sent: 0, used: 0 };
 
 /** What crossed the boundaries of the latest plan, counted at the senders; what was used of it, at the receivers. */
 export class Traffic {
-  /** Of the frames of other peers that were wanted lately, the share that was there in time; null before there were any. */
+  /** Of the packets of other peers that were wanted lately, the share that was there in time; null before there were any. */
   inTime: number | null = null;
   readonly #counts = new Map<number, BoundaryTraffic>();
 
@@ -41,7 +41,7 @@ export class Traffic {
     count.wanted += wanted;
     count.sent += sent;
     count.used += used;
-    const weight = Math.min(1, wanted / LIMITS.pipeline.framesLately);
+    const weight = Math.min(1, wanted / LIMITS.pipeline.packetsLately);
     if (wanted > 0) this.inTime = (this.inTime ?? 1) * (1 - weight) + weight * (used / wanted);
   }
 

@@ -1,4 +1,4 @@
-import { partBytes } from '../../shared/frames.ts';
+import { partBytes } from '../../shared/packets.ts';
 import { passagesOf, passageWidth, programOf } from '../partition/exchange.ts';
 import type { Partition } from '../partition/partition.ts';
 import { isAlone, type BlockProgress, type BlockTask, type Counts } from '../pipeline/schedule.ts';

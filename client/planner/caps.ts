@@ -2,7 +2,7 @@ import { LIMITS } from '../../shared/limits.ts';
 import type { StageCaps } from '../../shared/schema/plan.ts';
 import { passagesOf, passageWidth, programOf } from '../partition/exchange.ts';
 import type { Partition } from '../partition/partition.ts';
-import { partBytes } from '../../shared/frames.ts';
+import { partBytes } from '../../shared/packets.ts';
 import { capsFor, exchanges } from '../pipeline/schedule.ts';
 import { blockBytes, shareOf } from './memory.ts';
 import { timeShareOf, type Problem } from './profile.ts';

@@ -1,6 +1,6 @@
-import { partBytes, PART_FRAME_NUMBERS } from '../../shared/frames.ts';
 import type { PeerId } from '../../shared/ids.ts';
 import { LIMITS } from '../../shared/limits.ts';
+import { FRAME_NUMBERS, partBytes } from '../../shared/packets.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import type { WireFormat } from '../../shared/wire.ts';
 import { modelGraph, widthOf, type ModelGraph } from '../model/graph.ts';
@@ -110,7 +110,7 @@ const OPTIMIZER_ARRAYS: Readonly<Record<RunConfig['optimizer']['kind'], number>>
 
 /** Of full frames with scales for the shortest groups that there are. */
 function wireShareOf(wire: WireFormat): number {
-  const numbers = PART_FRAME_NUMBERS[wire];
+  const numbers = FRAME_NUMBERS[wire];
   return partBytes(wire, numbers, 1) / (4 * numbers);
 }
 

@@ -83,7 +83,7 @@ export const BlockReportSchema = v.strictObject({
   ),
 });
 
-/** Frames of other peers' parts: of those wanted, how many were sent, and how many were used. */
+/** Packets of other peers' parts: of those wanted, how many were sent, and how many were used. */
 const use = v.strictObject({ wanted: whole(0, 1e15), sent: whole(0, 1e15), used: whole(0, 1e15) });
 
 export const PeerReportSchema = v.strictObject({
@@ -238,7 +238,7 @@ const options = [
     step: steps,
     metrics: MetricsSchema,
   }),
-  /** The sender's parts for the receiver have left, up to and including those named; some not, or not all frames of them. */
+  /** The sender's parts for the receiver have left, up to and including those named; some not, or not all packets of them. */
   v.strictObject({
     type: v.literal('parts'),
     ...planKey.entries,
@@ -252,7 +252,7 @@ const options = [
           lane: whole(0, LIMITS.room.peers),
           ...item,
           fewer: v.pipe(
-            v.array(v.strictObject({ ...item, frames: whole(0, LIMITS.pipeline.tensorElements) })),
+            v.array(v.strictObject({ ...item, packets: whole(0, LIMITS.pipeline.tensorElements) })),
             v.maxLength(LIMITS.pipeline.noticeItems),
           ),
         }),
@@ -260,18 +260,18 @@ const options = [
       v.maxLength(LIMITS.pipeline.noticeStreams),
     ),
   }),
-  /** Frames of a part that have not come are wanted once more; none are named: all of them. */
+  /** Packets of a part that have not come are wanted once more; none are named: all of them. */
   v.strictObject({
     type: v.literal('resend'),
     ...planKey.entries,
     kind: v.picklist(['forward', 'backward']),
     boundary: whole(0, LIMITS.run.nodes * 2),
     ...item,
-    frames: v.pipe(
+    packets: v.pipe(
       v.array(whole(0, LIMITS.pipeline.tensorElements)),
-      v.maxLength(LIMITS.pipeline.framesAsked),
+      v.maxLength(LIMITS.pipeline.packetsAsked),
     ),
-    /** Which time this is asked, from 1; the frames are marked with it. */
+    /** Which time this is asked, from 1; their frames are marked with it. */
     attempt: whole(1, 255),
   }),
   v.strictObject({ type: v.literal('block-done'), ...planKey.entries, stepsDone: steps }),

@@ -1,6 +1,7 @@
 import { addRange, takeRange } from '../../client/pipeline/parts.ts';
 import { releaseFrame } from '../../shared/frame-pool.ts';
-import { decodeFrame, encodePart, PART_FRAME_NUMBERS, type PartFrame } from '../../shared/frames.ts';
+import { decodeFrame, encodePart, type PartFrame } from '../../shared/frames.ts';
+import { PART_HEADER_BYTES, stretchesOf } from '../../shared/packets.ts';
 import { allFinite, payloadBytes, readNumbers, WIRE_FORMATS, writeNumbers } from '../../shared/wire.ts';
 
 /** One comparison: arms in turns, milliseconds each. */
@@ -33,14 +34,13 @@ const part = Float32Array.from(
 );
 
 function headsOf(format: PartFrame['format']) {
-  const most = PART_FRAME_NUMBERS[format];
-  return Array.from({ length: Math.ceil(part.length / most) }, (_, i) => ({
+  return stretchesOf(format, part.length).map(({ offset, count }) => ({
     kind: 'forward' as const,
     ...{ term: 1, version: 1, planTag: 1, step: 0, micro: 0, boundary: 0, lane: 0 },
     rows: ROWS,
     columns: COLUMNS,
-    offset: i * most,
-    count: Math.min(most, part.length - i * most),
+    offset,
+    count,
     format,
   }));
 }
@@ -62,8 +62,8 @@ function framing(format: PartFrame['format']): FramingTimes[] {
           heads.map((head) => {
             const payload = new Uint8Array(payloadBytes(format, head));
             writeNumbers(format, part, head, payload);
-            const frame = new Uint8Array(40 + payload.length);
-            frame.set(payload, 40);
+            const frame = new Uint8Array(PART_HEADER_BYTES + payload.length);
+            frame.set(payload, PART_HEADER_BYTES);
             return frame;
           }),
       }),

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { LaneEnd } from '../../client/pipeline/assignment.ts';
-import { Outbox, type Departure } from '../../client/pipeline/outbox.ts';
+import { Outbox, type Departure, type OutboxOptions } from '../../client/pipeline/outbox.ts';
 import { Traffic } from '../../client/pipeline/traffic.ts';
 import type { Transport } from '../../client/ports/transport.ts';
-import { decodeFrame, PART_FRAME_NUMBERS, type PartFrame } from '../../shared/frames.ts';
+import { decodeFrame, type PartFrame } from '../../shared/frames.ts';
+import { FRAME_NUMBERS, PACKET_NUMBERS } from '../../shared/packets.ts';
 import { LIMITS } from '../../shared/limits.ts';
 import { takeNumbers } from '../../shared/number-pool.ts';
 import { readNumbers } from '../../shared/wire.ts';
@@ -66,7 +67,7 @@ class NarrowLink implements Transport {
 
 /** How long parts may wait for their link. */
 const LINE_MS = 1000;
-const WIDTH = PART_FRAME_NUMBERS.float32;
+const WIDTH = FRAME_NUMBERS.float32;
 
 /** A part of `rows` frames for `ends`, each of its numbers different. */
 function departure(rows: number, ends: LaneEnd[], micro = 0): Departure {
@@ -78,8 +79,16 @@ function departure(rows: number, ends: LaneEnd[], micro = 0): Departure {
 
 const end = (peer: string, lane: number): LaneEnd => ({ peer, lane, range: [0, WIDTH] });
 
-function outboxOf(link: NarrowLink, kept: Float32Array[] = []): Outbox {
-  return new Outbox(link, planOf([], 'me'), 0, 'float32', new Traffic(), (_, data) => kept.push(data));
+function outboxOf(
+  link: NarrowLink,
+  {
+    kept = [],
+    traffic = new Traffic(),
+    ...options
+  }: Partial<OutboxOptions> & { kept?: Float32Array[]; traffic?: Traffic } = {},
+): Outbox {
+  const keep = (_: Departure, data: Float32Array) => kept.push(data);
+  return new Outbox(link, planOf([], 'me'), 0, 'float32', traffic, keep, options);
 }
 
 /** Frames of one part put together are the numbers that `departure` makes. */
@@ -107,7 +116,7 @@ describe('the outbox', () => {
     const link = new NarrowLink(3);
     const kept: Float32Array[] = [];
     const leaving = departure(10, [end('me', 0), end('other', 1)]);
-    const sent = outboxOf(link, kept).send(leaving);
+    const sent = outboxOf(link, { kept }).send(leaving);
     assert.equal(kept[0], leaving.data, 'no copy');
     structuredClone(kept[0], { transfer: [kept[0].buffer] });
     assert.equal(leaving.data.length, 0);
@@ -127,55 +136,36 @@ describe('the outbox', () => {
 
   it('leaves the array alone that this very peer was given', async () => {
     const kept: Float32Array[] = [];
-    await outboxOf(new NarrowLink(100), kept).send(departure(10, [end('other', 1), end('me', 0)]));
+    await outboxOf(new NarrowLink(100), { kept }).send(departure(10, [end('other', 1), end('me', 0)]));
     assert.notEqual(takeNumbers(10 * WIDTH), kept[0]);
   });
 
   it('lets only so many parts wait for a link where parts may be lost, and says what it drops', async () => {
     const link = new NarrowLink(1);
-    const dropping = new Outbox(
-      link,
-      planOf([], 'me'),
-      0,
-      'float32',
-      new Traffic(),
-      () => undefined,
-      LINE_MS,
-    );
-    const frames: (number | null)[] = [];
-    const onSent = (_: LaneEnd, __: number, count: number | null) => frames.push(count);
+    const dropping = outboxOf(link, { lineMs: LINE_MS });
+    const packets: (number | null)[] = [];
+    const onSent = (_: LaneEnd, __: number, count: number | null) => packets.push(count);
     for (let micro = 0; micro < 40; micro++)
       void dropping.send({ ...departure(1, [end('other', 1)], micro), onSent });
     const { partsWaiting } = LIMITS.pipeline;
-    assert.equal(frames.filter((count) => count === 0).length, 40 - 1 - partsWaiting);
+    assert.equal(packets.filter((count) => count === 0).length, 40 - 1 - partsWaiting);
     await link.emptyUntil(1 + partsWaiting);
     await link.empty();
     assert.equal(link.sent.length, 1 + partsWaiting);
-    assert.equal(frames.filter((count) => count === null).length, 1 + partsWaiting);
+    assert.equal(packets.filter((count) => count === null).length, 1 + partsWaiting);
   });
 
   it('drops what waited too long or is wanted no more, whole or the rest of it, and says how much went', async () => {
     const link = new NarrowLink(1);
     let nowMs = 0;
     let isStale = false;
-    const outbox = new Outbox(
-      link,
-      planOf([], 'me'),
-      0,
-      'float32',
-      new Traffic(),
-      () => undefined,
-      LINE_MS,
-      0,
-      () => [],
-      () => nowMs,
-    );
+    const outbox = outboxOf(link, { lineMs: LINE_MS, now: () => nowMs });
     const told: [number, number | null][] = [];
     const send = (micro: number) =>
       outbox.send({
         ...departure(3, [end('other', 1)], micro),
         isStale: () => micro === 3 && isStale,
-        onSent: (_, __, frames) => told.push([micro, frames]),
+        onSent: (_, __, packets) => told.push([micro, packets]),
       });
     const sent = [send(1)];
     await link.empty();
@@ -185,7 +175,7 @@ describe('the outbox', () => {
     nowMs = LINE_MS + 1;
     while (told.length < 3) await link.empty();
     assert.deepEqual(told, [
-      [1, 2],
+      [1, 2 * LIMITS.link.framePackets],
       [3, 0],
       [2, null],
     ]);
@@ -193,54 +183,78 @@ describe('the outbox', () => {
   });
 
   it('sends what is asked for again, and of a part with gaps only what it had', async () => {
-    const link = new NarrowLink(100);
-    const keeping = new Outbox(
-      link,
-      planOf([], 'me'),
-      0,
-      'float32',
-      new Traffic(),
-      () => undefined,
-      LINE_MS,
-      2,
-    );
-    const gaps = new Map([[1, new Set([0, 2])]]);
+    const link = new NarrowLink(1000);
+    const keeping = outboxOf(link, { keeps: 2, packetsAtOnce: () => 1 });
+    const { framePackets } = LIMITS.link;
+    const gaps = new Map([[1, new Set([17, 2])]]);
     for (let micro = 0; micro < 3; micro++)
       await keeping.send({ ...departure(4, [end('other', 1)], micro), ...(micro === 2 && { gaps }) });
-    const again = (micro: number, frames: number[]) => {
+    const again = (micro: number, packets: number[]) => {
       link.sent.length = 0;
       const stream = { kind: 'forward' as const, boundary: 0, step: 0 };
-      keeping.resend('other', { ...stream, micro, frames, attempt: 2 });
-      return link.sent.map(({ offset, attempt }) => [offset / WIDTH, attempt]);
+      keeping.resend('other', { ...stream, micro, packets, attempt: 2 });
+      return link.sent.map(({ offset, attempt, sent }) => [offset / PACKET_NUMBERS.float32, attempt, sent]);
     };
     assert.deepEqual(again(0, []), [], 'too long ago');
-    assert.deepEqual(again(1, [3, 1, 9]), [
-      [3, 2],
-      [1, 2],
+    assert.deepEqual(again(1, [3, 1, 4 * framePackets]), [
+      [1, 2, undefined],
+      [3, 2, undefined],
     ]);
-    assert.deepEqual(again(1, []).length, 4);
+    assert.deepEqual(again(1, []).length, 4 * framePackets);
     assert.deepEqual(again(2, []), [
-      [0, 2],
-      [2, 2],
+      [2, 2, 2],
+      [17, 2, 2],
     ]);
   });
 });
 
 describe('parts that may get lost', () => {
-  const outboxWith = (link: NarrowLink, traffic: Traffic, copies: (to: string, bytes: number) => string[]) =>
-    new Outbox(link, planOf([], 'me'), 0, 'float32', traffic, () => undefined, LINE_MS, 0, copies);
+  it('go packet by packet where that is said, and gaps are left out', async () => {
+    const link = new NarrowLink(100);
+    const perFrame = { often: 1, seldom: LIMITS.link.framePackets };
+    const outbox = outboxOf(link, { packetsAtOnce: (to) => perFrame[to as keyof typeof perFrame] });
+    const places = () =>
+      link.sent
+        .splice(0)
+        .map(({ offset, count, sent }) => [
+          offset / PACKET_NUMBERS.float32,
+          count / PACKET_NUMBERS.float32,
+          sent,
+        ]);
+    const gaps = new Map([[1, new Set([16, 3, 2, 5])]]);
+    await outbox.send({ ...departure(2, [end('seldom', 1)]), gaps });
+    assert.deepEqual(places(), [
+      [2, 2, 4],
+      [5, 1, 4],
+      [16, 1, 4],
+    ]);
+    await outbox.send({ ...departure(2, [end('often', 1)]), gaps });
+    assert.deepEqual(
+      places(),
+      [2, 3, 5, 16].map((packet) => [packet, 1, 4]),
+    );
+    await outbox.send(departure(2, [end('seldom', 1)]));
+    assert.deepEqual(
+      places(),
+      [0, 15].map((packet) => [packet, 15, undefined]),
+    );
+  });
 
   it('go as often as is said, copies after all frames, and no more than the link takes at once', async () => {
     const link = new NarrowLink(5);
     const traffic = new Traffic();
     const asked: [string, number][] = [];
-    const outbox = outboxWith(link, traffic, (to, bytes) => {
+    const waysAgain = (to: string, bytes: number) => {
       asked.push([to, bytes]);
       return ['other', 'other'];
-    });
+    };
+    const outbox = outboxOf(link, { traffic, waysAgain });
     const told: (number | null)[] = [];
     assert.ok(
-      await outbox.send({ ...departure(2, [end('other', 0)]), onSent: (_, __, frames) => told.push(frames) }),
+      await outbox.send({
+        ...departure(2, [end('other', 0)]),
+        onSent: (_, __, packets) => told.push(packets),
+      }),
     );
     assert.deepEqual(
       link.sent.map(({ offset, attempt = 0 }) => [offset / WIDTH, attempt]),
@@ -260,7 +274,7 @@ describe('parts that may get lost', () => {
 
   it('go by way of others, too: the header says to which lane', async () => {
     const link = new NarrowLink(10);
-    const outbox = outboxWith(link, new Traffic(), () => ['third', 'other']);
+    const outbox = outboxOf(link, { waysAgain: () => ['third', 'other'] });
     assert.deepEqual(await outbox.send(departure(1, [end('other', 3)])), []);
     assert.deepEqual(link.receivers, ['other', 'third', 'other']);
     assert.deepEqual(
@@ -276,7 +290,7 @@ describe('parts that may get lost', () => {
   it('go by way of others alone where their own link is gone, and are lost where nobody takes them', async () => {
     const link = new NarrowLink(10);
     link.gone = 'other';
-    const around = outboxWith(link, new Traffic(), () => ['third', 'other']);
+    const around = outboxOf(link, { waysAgain: () => ['third', 'other'] });
     assert.deepEqual(await around.send(departure(2, [end('other', 1)])), []);
     assert.deepEqual(
       link.sent.map(({ offset, toLane }) => [offset / WIDTH, toLane]),
@@ -285,7 +299,7 @@ describe('parts that may get lost', () => {
         [1, 1],
       ],
     );
-    const straight = outboxWith(link, new Traffic(), () => ['other']);
+    const straight = outboxOf(link, { waysAgain: () => ['other'] });
     assert.deepEqual(await straight.send(departure(2, [end('other', 1)])), ['other']);
     assert.equal(link.sent.length, 2);
   });

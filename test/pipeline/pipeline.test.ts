@@ -7,8 +7,9 @@ import { Ledger } from '../../client/pipeline/ledger.ts';
 import { Patience } from '../../client/pipeline/patience.ts';
 import { nextTask, type BlockProgress } from '../../client/pipeline/schedule.ts';
 import { Feed } from '../../client/pipeline/feed.ts';
+import { decodeFrame, encodePart, type PartFrame } from '../../shared/frames.ts';
 import { LIMITS } from '../../shared/limits.ts';
-import { decodeFrame, encodePart, PART_FRAME_NUMBERS, type PartFrame } from '../../shared/frames.ts';
+import { stretchesOf } from '../../shared/packets.ts';
 import type { LossRule } from '../../shared/schema/config.ts';
 import { WIRE_FORMATS, type WireFormat } from '../../shared/wire.ts';
 import { tinyConfig } from '../simulation/sim-room.ts';
@@ -114,10 +115,12 @@ describe('the inbox', () => {
       window: () => [3, 4],
     });
   const numbers = Float32Array.from({ length: rows * width }, (_, i) => i);
-  const frames = (format: WireFormat = 'float32', part = numbers): PartFrame[] => {
-    const list: PartFrame[] = [];
-    const most = PART_FRAME_NUMBERS[format];
-    for (let offset = 0; offset < part.length; offset += most) {
+  const frames = (
+    format: WireFormat = 'float32',
+    part = numbers,
+    most: number = LIMITS.link.framePackets,
+  ): PartFrame[] =>
+    stretchesOf(format, part.length, most).map(({ offset, count }) => {
       const head = {
         kind: 'forward' as const,
         term: 1,
@@ -130,13 +133,11 @@ describe('the inbox', () => {
         rows,
         columns: width,
         offset,
-        count: Math.min(most, part.length - offset),
+        count,
         format,
       };
-      list.push(decodeFrame(encodePart(head, part)) as PartFrame);
-    }
-    return list;
-  };
+      return decodeFrame(encodePart(head, part)) as PartFrame;
+    });
 
   it('puts frames together in any order, and takes duplicates for what they are', () => {
     const inbox = newInbox();
@@ -263,7 +264,7 @@ describe('the inbox', () => {
     it('waits for nothing that will not come, nor for whom is far beyond it', () => {
       const inbox = several('deadline');
       inbox.addOwn(0, 0, 2, Float32Array.from(twelve));
-      inbox.hear('a', 0, 0, 0, [{ step: 0, micro: 0, frames: 0 }]);
+      inbox.hear('a', 0, 0, 0, [{ step: 0, micro: 0, packets: 0 }]);
       assert.ok(!inbox.has(0, 0));
       inbox.hear('b', 1, 4, 0, []);
       assert.ok(inbox.has(0, 0));
@@ -324,13 +325,14 @@ describe('the inbox', () => {
       window: () => [3, 4],
       patience: new Patience('deadline', 4, 60_000, () => nowMs),
     });
-    const [first, second] = frames();
-    assert.ok(second, 'a part of several frames');
-    inbox.add('a', second);
+    const [lost, came] = frames('float32', numbers, 1);
+    inbox.add('a', came);
     nowMs = inbox.dueMs(3, 1);
     const { data, gaps } = inbox.take(3, 1);
     assert.deepEqual(gaps, new Map([[0, new Set([1])]]));
-    data.forEach((x, i) => assert.equal(x, i < first.count ? 0 : numbers[i]));
+    const { offset, count } = came;
+    assert.equal(offset, lost.count);
+    data.forEach((x, i) => assert.equal(x, i < offset || i >= offset + count ? 0 : numbers[i]));
   });
 
   it('gives up what nothing is heard of, once in a step, and never under a rule that waits', () => {

@@ -1,23 +1,39 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { copiesOf, LossShare, waysAgain } from '../../client/pipeline/redundancy.ts';
+import { copiesOf, LossShare, packetsAtOnce, waysAgain } from '../../client/pipeline/redundancy.ts';
 import { randomUniform } from '../../shared/counter-random.ts';
 import { LIMITS } from '../../shared/limits.ts';
 
-const { detours, lossWorthCopies, mediumPartBytes, mediumPartCopies, smallPartBytes, smallPartCopies } =
-  LIMITS.pipeline;
+const { detours, lossWorthCopies, mediumParts, smallParts } = LIMITS.pipeline;
 
 describe('how often a part goes', () => {
   it('once where next to nothing is lost', () => {
-    for (const bytes of [1, smallPartBytes, mediumPartBytes, 1e9])
+    for (const bytes of [1, smallParts.bytes, mediumParts.bytes, 1e9])
       assert.equal(copiesOf(bytes, lossWorthCopies - 1e-9), 1);
   });
 
-  it('the oftener the less it costs', () => {
-    const copies = [smallPartBytes, smallPartBytes + 1, mediumPartBytes, mediumPartBytes + 1].map((bytes) =>
-      copiesOf(bytes, lossWorthCopies),
-    );
-    assert.deepEqual(copies, [smallPartCopies, mediumPartCopies, mediumPartCopies, 1]);
+  it('the oftener the less it costs and the more is lost', () => {
+    const sizes = [smallParts.bytes, smallParts.bytes + 1, mediumParts.bytes, mediumParts.bytes + 1];
+    const copies = (loss: number) => sizes.map((bytes) => copiesOf(bytes, loss));
+    assert.deepEqual(copies(0.1), [2, 1, 1, 1]);
+    assert.deepEqual(copies(0.2), [3, 2, 2, 1]);
+    assert.deepEqual(copies(0.3), [4, 2, 2, 1]);
+    assert.deepEqual(copies(1), [4, 2, 2, 1]);
+  });
+
+  it('so that no more gets lost than may, and no oftener, within bounds', () => {
+    for (let loss = lossWorthCopies; loss < 1; loss += 0.01) {
+      for (const of of [smallParts, mediumParts]) {
+        const copies = copiesOf(of.bytes, loss);
+        if (copies < of.copies) assert.ok(loss ** copies <= of.lossLeft + 1e-9, `${copies} at ${loss}`);
+        if (copies > 1) assert.ok(loss ** (copies - 1) > of.lossLeft, `${copies} at ${loss}`);
+      }
+    }
+  });
+
+  it('and packet by packet as soon as any are lost', () => {
+    assert.equal(packetsAtOnce({ share: lossWorthCopies - 1e-9, afterLoss: 1 }), LIMITS.link.framePackets);
+    assert.equal(packetsAtOnce({ share: lossWorthCopies, afterLoss: 0 }), 1);
   });
 });
 
@@ -63,7 +79,8 @@ describe('losses in a row', () => {
 });
 
 describe('the ways of a part that goes again', () => {
-  const { smallPartBytes: small, mediumPartBytes: medium } = LIMITS.pipeline;
+  const { bytes: small } = smallParts;
+  const { bytes: medium } = mediumParts;
   const good = [0.02, 0, 0.01].map((share, i) => ({ peer: `good${i}`, share }));
   const inRows = { share: 0.3, afterLoss: 0.95 };
   const oneByOne = { share: 0.3, afterLoss: 0.3 };

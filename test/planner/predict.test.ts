@@ -8,7 +8,7 @@ import { paceOf, predictStep, STEPS_PLAYED } from '../../client/planner/predict.
 import { problemOf } from '../../client/planner/profile.ts';
 import { rehearse } from '../../client/planner/rehearsal.ts';
 import { boundaryBytes } from '../../client/partition/traffic.ts';
-import { partBytes } from '../../shared/frames.ts';
+import { partBytes, PART_HEADER_BYTES } from '../../shared/packets.ts';
 import type { WireFormat } from '../../shared/wire.ts';
 import type { ModelSpec } from '../../shared/model.ts';
 import type { Stage } from '../../shared/schema/plan.ts';
@@ -66,12 +66,12 @@ describe('the predicted step', () => {
   it('has the links in it, there and back', () => {
     const { rttMs, goodput } = { rttMs: 30, goodput: 1e6 };
     // 16 rows of 64 numbers, in one frame.
-    const hopMs = rttMs / 2 + (16 * 64 * 4 + 40) / (goodput / 1000);
+    const hopMs = rttMs / 2 + (16 * 64 * 4 + PART_HEADER_BYTES) / (goodput / 1000);
     close(stepMs(roomOfFour(4, 1, { rttMs, goodput }), pipeline), 4 * 20 + 2 * 3 * hopMs);
   });
 
   it('counts sending and receiving as work where the processor computes, by what numbers cost it on their way into the device', () => {
-    const bytes = 16 * 64 * 4 + 40;
+    const bytes = 16 * 64 * 4 + PART_HEADER_BYTES;
     const room = roomOfFour(4, 1, { rttMs: 0, goodput: (bytes / 7) * 1000 });
     for (const device of room.devices) device.msPerNumber = 1e-4;
     room.devices[1].msPerNumber = 3e-4;
@@ -106,7 +106,7 @@ describe('the predicted step', () => {
   });
 
   it('is bound by a link that cannot keep up', () => {
-    const bytes = 16 * 64 * 4 + 40;
+    const bytes = 16 * 64 * 4 + PART_HEADER_BYTES;
     const room = roomOfFour(2, 16, { rttMs: 0, goodput: (bytes / 100) * 1000 });
     const halves = [oneLaneStage([0, 2], idOf(0)), oneLaneStage([2, 4], idOf(1))];
     // Sixteen parts of 100 ms one after the other, and the way of the first there and of the last back.
@@ -174,21 +174,25 @@ describe('bytes at a boundary, of d = 64 numbers, b = 16 rows, 4 bytes each', ()
   const tail = (from: number, peer: number) => oneLaneStage([from, 4], idOf(peer));
 
   it('are d b c with a header for each frame', () => {
-    assert.equal(partBytes('float32', 16, 64), whole + 40);
-    assert.equal(partBytes('float32', 1, 4086), 16 * 1024);
-    assert.equal(partBytes('float32', 1, 4087), 16 * 1024 + 4 + 40);
+    assert.equal(partBytes('float32', 16, 64), whole + PART_HEADER_BYTES);
+    assert.equal(partBytes('float32', 1, 15 * 256), 15 * 1024 + PART_HEADER_BYTES);
+    assert.equal(partBytes('float32', 1, 15 * 256 + 1), 15 * 1024 + 4 + 2 * PART_HEADER_BYTES);
   });
 
   it('are half in float16, and a quarter in int8 with a scale for each row of 128 numbers or more', () => {
-    assert.equal(partBytes('float16', 16, 64), whole / 2 + 40);
-    assert.equal(partBytes('float16', 8173, 1), 16 * 1024 + 2 + 40);
-    assert.equal(partBytes('int8', 16, 128), 16 * 128 + 16 * 4 + 40);
-    assert.equal(partBytes('int8', 16, 64), whole / 4 + 8 * 4 + 40, 'two rows of 64 share a scale');
+    assert.equal(partBytes('float16', 16, 64), whole / 2 + PART_HEADER_BYTES);
+    assert.equal(partBytes('float16', 15 * 512 + 1, 1), 15 * 1024 + 2 + 2 * PART_HEADER_BYTES);
+    assert.equal(partBytes('int8', 16, 128), 16 * 128 + 16 * 4 + PART_HEADER_BYTES);
+    assert.equal(
+      partBytes('int8', 16, 64),
+      whole / 4 + 8 * 4 + PART_HEADER_BYTES,
+      'two rows of 64 share a scale',
+    );
     // Two rows to a scale; the border between the frames, at 15,360, cuts one such group in two.
-    assert.equal(partBytes('int8', 200, 100), 20_000 + (100 + 1) * 4 + 2 * 40);
+    assert.equal(partBytes('int8', 200, 100), 20_000 + (100 + 1) * 4 + 2 * PART_HEADER_BYTES);
     const stages = [lanesStage(four, [0, 2], lanes(0, 3), ones(3)), tail(2, 3)];
-    assert.deepEqual(bytesOf(stages, 'float16'), [3 * (whole / 2 + 40)]);
-    assert.deepEqual(bytesOf(stages, 'int8'), [3 * (whole / 4 + 8 * 4 + 40)]);
+    assert.deepEqual(bytesOf(stages, 'float16'), [3 * (whole / 2 + PART_HEADER_BYTES)]);
+    assert.deepEqual(bytesOf(stages, 'int8'), [3 * (whole / 4 + 8 * 4 + PART_HEADER_BYTES)]);
   });
 
   it('of a gather go to each lane that follows', () => {
@@ -198,21 +202,21 @@ describe('bytes at a boundary, of d = 64 numbers, b = 16 rows, 4 bytes each', ()
       tail(2, 5),
     ];
     const [gather, toOne] = bytesOf(stages);
-    assert.equal(gather, 3 * whole + 2 * 3 * 40);
-    assert.equal(toOne, whole + 3 * 40);
+    assert.equal(gather, 3 * whole + 2 * 3 * PART_HEADER_BYTES);
+    assert.equal(toOne, whole + 3 * PART_HEADER_BYTES);
   });
 
   it('of sums go once for each lane before', () => {
     // Columns then rows: what is left are three summands of everything.
     const stages = [lanesStage(four, [0, 2], lanes(0, 3), ones(3)), tail(2, 3)];
-    assert.deepEqual(bytesOf(stages), [3 * whole + 3 * 40]);
+    assert.deepEqual(bytesOf(stages), [3 * whole + 3 * PART_HEADER_BYTES]);
   });
 
   it('inside a stage leave out what stays where it is', () => {
     // Columns, rows, columns: the sums are completed at every lane.
     const stages = [lanesStage(four, [0, 3], lanes(0, 3), ones(3)), tail(3, 3)];
     const [inner] = bytesOf(stages);
-    assert.equal(inner, 3 * 2 * whole + 3 * 2 * 40);
+    assert.equal(inner, 3 * 2 * whole + 3 * 2 * PART_HEADER_BYTES);
   });
 
   it('of slices go to those who have them: no factor for lanes', () => {
@@ -220,6 +224,6 @@ describe('bytes at a boundary, of d = 64 numbers, b = 16 rows, 4 bytes each', ()
     rows.splits[0] = 'rows';
     rows.slicings = [{ space: modelGraph(four).nodes[1].input.space, cuts: [0, 32, 64] }];
     const stages = [lanesStage(four, [0, 1], lanes(0, 2), ones(2)), rows, tail(2, 4)];
-    assert.equal(bytesOf(stages)[0], whole + 2 * 40);
+    assert.equal(bytesOf(stages)[0], whole + 2 * PART_HEADER_BYTES);
   });
 });

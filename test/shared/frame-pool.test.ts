@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { releaseFrame, takeFrame } from '../../shared/frame-pool.ts';
-import { encodePart, PART_FRAME_NUMBERS } from '../../shared/frames.ts';
+import { encodePart } from '../../shared/frames.ts';
 import { LIMITS } from '../../shared/limits.ts';
+import { FRAME_NUMBERS } from '../../shared/packets.ts';
 import { WIRE_FORMATS } from '../../shared/wire.ts';
 
 const { frameBytes, framesPooled } = LIMITS.link;
@@ -10,7 +11,7 @@ const { frameBytes, framesPooled } = LIMITS.link;
 describe('the pool of frames', () => {
   it('gives a buffer again, and what is encoded in it has nothing of before', () => {
     for (const format of WIRE_FORMATS) {
-      const count = PART_FRAME_NUMBERS[format] - 1;
+      const count = FRAME_NUMBERS[format] - 1;
       const place = { term: 1, version: 1, planTag: 1, step: 0, micro: 0, boundary: 0, lane: 0 };
       const head = { kind: 'forward' as const, ...place, rows: 1, columns: count, offset: 0, count, format };
       const part = Float32Array.from({ length: count }, (_, i) => i);

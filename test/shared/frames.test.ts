@@ -1,15 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import {
-  BLOB_FRAME_BYTES,
-  decodeFrame,
-  encodeFrame,
-  FrameError,
-  PART_FRAME_NUMBERS,
-  type Frame,
-} from '../../shared/frames.ts';
+import { BLOB_FRAME_BYTES, decodeFrame, encodeFrame, FrameError, type Frame } from '../../shared/frames.ts';
 import { LIMITS } from '../../shared/limits.ts';
+import { FRAME_NUMBERS, packetsOf } from '../../shared/packets.ts';
 import { PROTOCOL_VERSION } from '../../shared/version.ts';
 import { payloadBytes, WIRE_FORMATS } from '../../shared/wire.ts';
 
@@ -21,10 +15,10 @@ const share = fc.double({ min: 0, max: 1, noNaN: true });
 const part: fc.Arbitrary<Frame> = fc
   .record({ format, share, rows: fc.integer({ min: 1, max: 64 }), offset: fc.integer({ min: 0, max: 5000 }) })
   .chain(({ format, share, rows, offset }) => {
-    const count = Math.ceil(1 + share * (PART_FRAME_NUMBERS[format] - 1));
+    const count = Math.ceil(1 + share * (FRAME_NUMBERS[format] - 1));
     const columns = Math.ceil((offset + count) / rows);
     const size = payloadBytes(format, { columns, offset, count });
-    return fc.record({
+    const required = {
       kind: fc.constantFrom('forward' as const, 'backward' as const, 'evaluation' as const),
       term: u32,
       version: u32,
@@ -39,7 +33,9 @@ const part: fc.Arbitrary<Frame> = fc
       count: fc.constant(count),
       format: fc.constant(format),
       payload: fc.uint8Array({ minLength: size, maxLength: size }),
-    });
+    };
+    const sent = fc.integer({ min: 1, max: packetsOf(format, rows * columns) });
+    return fc.oneof(fc.record(required), fc.record({ ...required, sent }));
   });
 
 const blob: fc.Arbitrary<Frame> = fc
@@ -116,7 +112,7 @@ describe('frames', () => {
     fc.assert(
       fc.property(
         part,
-        fc.integer({ min: 0, max: 39 }),
+        fc.integer({ min: 0, max: 43 }),
         fc.integer({ min: 1, max: 255 }),
         (frame, at, flip) => {
           const bytes = encodeFrame(frame);

@@ -1,14 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import {
-  decodeFrame,
-  encodePart,
-  partBytes,
-  PART_FRAME_NUMBERS,
-  type PartFrame,
-} from '../../shared/frames.ts';
+import { decodeFrame, encodePart, type PartFrame } from '../../shared/frames.ts';
 import { LIMITS } from '../../shared/limits.ts';
+import { partBytes, PART_HEADER_BYTES, stretchesOf } from '../../shared/packets.ts';
 import { readNumbers, WIRE_FORMATS, type WireFormat } from '../../shared/wire.ts';
 
 const FLOAT32_MAX = (2 - 2 ** -23) * 2 ** 127;
@@ -17,8 +12,7 @@ const float = fc.float({ noNaN: true, noDefaultInfinity: true });
 /** The frames of a part, as they come. */
 function framesOf(format: WireFormat, rows: number, columns: number, part: Float32Array): PartFrame[] {
   const frames: PartFrame[] = [];
-  for (let offset = 0; offset < part.length; offset += PART_FRAME_NUMBERS[format]) {
-    const count = Math.min(PART_FRAME_NUMBERS[format], part.length - offset);
+  for (const { offset, count } of stretchesOf(format, part.length)) {
     const place = { term: 1, version: 1, planTag: 1, step: 0, micro: 0, boundary: 0, lane: 0 };
     const bytes = encodePart({ kind: 'forward', ...place, rows, columns, offset, count, format }, part);
     assert.ok(bytes.length <= LIMITS.link.frameBytes);
@@ -185,7 +179,7 @@ describe('numbers on the wire', () => {
     fc.assert(
       fc.property(fc.constantFrom(...WIRE_FORMATS), size, (format, drawn) => {
         const frames = framesOf(format, drawn.rows, drawn.columns, draw(drawn));
-        const bytes = frames.reduce((sum, { payload }) => sum + 40 + payload.length, 0);
+        const bytes = frames.reduce((sum, { payload }) => sum + PART_HEADER_BYTES + payload.length, 0);
         assert.equal(partBytes(format, drawn.rows, drawn.columns), bytes);
       }),
       { seed: 5, numRuns: 100 },

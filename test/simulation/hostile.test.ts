@@ -6,6 +6,7 @@ import { planTag } from '../../client/pipeline/assignment.ts';
 import { encodeFrame, encodePart, type PartFrame } from '../../shared/frames.ts';
 import type { WireFormat } from '../../shared/wire.ts';
 import { LIMITS } from '../../shared/limits.ts';
+import { PART_HEADER_BYTES } from '../../shared/packets.ts';
 import type { Control } from '../../shared/schema/control.ts';
 import type { Plan } from '../../shared/schema/plan.ts';
 import { SimRoom, tinyConfig, type SimPeer } from './sim-room.ts';
@@ -98,7 +99,7 @@ const CASES: Case[] = [
   {
     name: 'a payload that is not whole numbers',
     reason: 'frame-malformed',
-    data: (s) => partBytes(s).subarray(0, 43),
+    data: (s) => partBytes(s).subarray(0, PART_HEADER_BYTES + 3),
   },
   { name: 'a part of no rows', reason: 'frame-malformed', data: (s) => partBytes(s, { rows: 0 }) },
   {
@@ -110,6 +111,11 @@ const CASES: Case[] = [
     name: 'numbers beyond the end of the part',
     reason: 'frame-malformed',
     data: (s) => partBytes(s, { offset: 100 }),
+  },
+  {
+    name: 'a part of more packets than it has',
+    reason: 'frame-malformed',
+    data: (s) => partBytes(s, { sent: 2 }),
   },
   { name: 'a part of another plan', reason: 'part-other-plan', data: (s) => partBytes(s, { version: 77 }) },
   {
@@ -198,7 +204,7 @@ const CASES: Case[] = [
     wire: 'int8',
     data: (s) => {
       const bytes = encodedPart(s, 'int8', new Float32Array(ROWS * WIDTH).fill(1));
-      new DataView(bytes.buffer).setFloat32(40, scale, true);
+      new DataView(bytes.buffer).setFloat32(PART_HEADER_BYTES, scale, true);
       return bytes;
     },
   })),
@@ -252,7 +258,7 @@ const CASES: Case[] = [
     control: message((s) => ({
       type: 'parts',
       ...key(s),
-      streams: [{ ...streamOf(s), fewer: [{ step: 0, micro: 4, frames: 0 }] }],
+      streams: [{ ...streamOf(s), fewer: [{ step: 0, micro: 4, packets: 0 }] }],
     })),
   },
   {
@@ -281,7 +287,7 @@ const CASES: Case[] = [
       boundary: 0,
       step: s.step,
       micro: 0,
-      frames: [],
+      packets: [],
       attempt: 1,
     })),
   },

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { copiesOf } from '../../client/pipeline/redundancy.ts';
 import { makeReport } from '../../client/swarm/record/report.ts';
 import { hashText, randomUniform } from '../../shared/counter-random.ts';
 import { decodeFrame } from '../../shared/frames.ts';
-import { LIMITS } from '../../shared/limits.ts';
 import type { Report } from '../../shared/schema/report.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import { SimRoom, tinyConfig } from './sim-room.ts';
@@ -97,7 +97,7 @@ describe('parts that are lost', () => {
       const all = counts.whole + counts.partial + counts.skipped;
       assert.ok(counts.skipped < 0.05 * all, `${counts.skipped} of ${all} are skipped`);
       // Parts are small here: they go several times once it is seen that they get lost.
-      const wanted = 1 - drop ** LIMITS.pipeline.smallPartCopies;
+      const wanted = 1 - drop ** copiesOf(1, drop);
       for (const boundary of plan.boundaries) {
         for (const share of arrivedOf(boundary))
           assert.ok(Math.abs(share - wanted) < 0.03, `${share} of what was sent came in time`);

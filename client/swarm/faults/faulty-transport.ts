@@ -1,4 +1,5 @@
-import { PART_HEADER_BYTES, peekPart } from '../../../shared/frames.ts';
+import { peekPart } from '../../../shared/frames.ts';
+import { PART_HEADER_BYTES } from '../../../shared/packets.ts';
 import type { PeerId } from '../../../shared/ids.ts';
 import { LIMITS } from '../../../shared/limits.ts';
 import type { Faults } from '../../../shared/schema/faults.ts';

@@ -1,7 +1,8 @@
 import { assert } from '@open-wc/testing';
 import { Outbox } from '../../../client/pipeline/outbox.ts';
 import { Traffic } from '../../../client/pipeline/traffic.ts';
-import { decodeFrame, PART_FRAME_NUMBERS, type PartFrame } from '../../../shared/frames.ts';
+import { decodeFrame, type PartFrame } from '../../../shared/frames.ts';
+import { FRAME_NUMBERS } from '../../../shared/packets.ts';
 import { LIMITS } from '../../../shared/limits.ts';
 import { planOf } from '../../support/plans.ts';
 import { Lab, open, pattern, same, until } from './meshes.ts';
@@ -144,7 +145,7 @@ describe('mesh', () => {
     await lab.join(a, b);
     const outbox = new Outbox(a.mesh, planOf([], a.id), 0, 'float32', new Traffic(), () => undefined);
     const send = (rows: number, micro: number) => {
-      const width = PART_FRAME_NUMBERS.float32;
+      const width = FRAME_NUMBERS.float32;
       const range: [number, number] = [0, width];
       const ends = [{ peer: b.id, lane: 0, range }];
       const shape = { shape: [width], units: width, outer: 1, inner: 1, space: 0 };
