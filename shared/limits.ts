@@ -103,9 +103,11 @@ export const LIMITS = {
     silenceMs: 2_000,
     /** The same for a peer whose packets come all the time: on a link that loses many, messages wait for those before them. */
     silenceLossyMs: 10_000,
-    /** A peer may be silent for so many times the longest gap between its messages in so many heartbeats; gaps on a lossy link are long. */
-    gapFactor: 3,
+    /** A peer may be silent for so many times the longest gap between its messages in so many heartbeats, ... */
+    gapFactor: 1.5,
     gapsKept: 32,
+    /** ... or so many times the longest that its link, not a busy device, made: a link that loses packets has long gaps after short ones. */
+    linkGapFactor: 3,
     /** How long a pause waits for a silent peer to be heard again before its block is given away. */
     returnMs: 3_000,
     /** How long training goes on without a silent peer, or a broken link, where other lanes can do without. */

@@ -169,11 +169,18 @@ export class ChunkStore {
   }
 }
 
+/** Who keeps samples for the room: those who read them first. */
+export interface Homes {
+  /** The lanes of the first stage. */
+  readers: readonly PeerId[];
+  others: readonly PeerId[];
+}
+
 /**
- * The chunks that a peer keeps for the room: LIMITS.data.copies copies of every chunk of samples, dealt in turn; labels are
- * so small that everybody keeps all of them.
+ * The chunks that a peer keeps for the room: LIMITS.data.copies copies of every chunk of samples, dealt in turn, to those who read them
+ * before others, so that little need go from peer to peer beside the parts; labels are so small that everybody keeps all of them.
  */
-export function chunksToKeep(task: Task, homes: readonly PeerId[], self: PeerId): ChunkName[] {
+export function chunksToKeep(task: Task, homes: Homes, self: PeerId): ChunkName[] {
   return [task.train, task.test].flatMap((part) =>
     Array.from({ length: chunkCount(part) }, (_, chunk) => chunk).flatMap((chunk) => [
       { file: part.labelFile.file, chunk },
@@ -183,7 +190,9 @@ export function chunksToKeep(task: Task, homes: readonly PeerId[], self: PeerId)
 }
 
 /** The peers that keep a chunk of samples. */
-export function homesOf(chunk: number, homes: readonly PeerId[]): PeerId[] {
-  const copies = Math.min(LIMITS.data.copies, homes.length);
-  return Array.from({ length: copies }, (_, copy) => homes[(chunk + copy) % homes.length]);
+export function homesOf(chunk: number, { readers, others }: Homes): PeerId[] {
+  const inTurn = (peers: readonly PeerId[], copies: number) =>
+    Array.from({ length: Math.min(copies, peers.length) }, (_, copy) => peers[(chunk + copy) % peers.length]);
+  const reading = inTurn(readers, LIMITS.data.copies);
+  return [...reading, ...inTurn(others, LIMITS.data.copies - reading.length)];
 }

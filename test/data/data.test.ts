@@ -46,13 +46,18 @@ describe('the order of samples', () => {
 describe('chunks', () => {
   it('each has two homes when there are two peers, and everybody keeps the labels', () => {
     const homes = ['a', 'b', 'c'];
+    const readers = homes;
     for (let chunk = 0; chunk < chunkCount(TASKS.mnist.train); chunk++)
-      assert.equal(new Set(homesOf(chunk, homes)).size, 2);
-    assert.deepEqual(homesOf(5, ['a']), ['a']);
-    const labels = chunksToKeep(TASKS.mnist, homes, 'b').filter(({ file }) => file.endsWith('labels'));
+      assert.equal(new Set(homesOf(chunk, { readers, others: ['d'] })).size, 2);
+    assert.deepEqual(homesOf(5, { readers: ['a'], others: [] }), ['a']);
+    const labels = chunksToKeep(TASKS.mnist, { readers, others: [] }, 'b').filter(({ file }) =>
+      file.endsWith('labels'),
+    );
     assert.equal(labels.length, 70);
     const kept = homes.map(
-      (home) => chunksToKeep(TASKS.mnist, homes, home).filter(({ file }) => file.endsWith('images')).length,
+      (home) =>
+        chunksToKeep(TASKS.mnist, { readers, others: [] }, home).filter(({ file }) => file.endsWith('images'))
+          .length,
     );
     assert.equal(
       kept.reduce((sum, count) => sum + count),

@@ -11,10 +11,15 @@ import type { Departure } from '../conducting/mending.ts';
 interface Heard {
   /** The last message of any kind. */
   atMs: number;
+  /** The longest time without a message since the last heartbeat. */
+  gapMs: number;
+  /** Such times lately, and what of them the link is to blame for: not the other device, nor this one. */
   gaps: Gaps;
-  /** The last heartbeat of the other side, to be echoed. */
+  linkGaps: Gaps;
+  /** The last heartbeat of the other side, to be echoed, and when it was sent by the clock over there. */
   count: number | null;
   countAtMs: number;
+  sentAtMs: number;
 }
 
 export interface LivenessEvents {
@@ -33,6 +38,8 @@ export class Liveness {
   readonly #sentAtMs = new Map<number, number>();
   #count = 0;
   #lastBeatMs: number;
+  /** How late the last round of heartbeats was. */
+  #lateMs = 0;
   #cancel: Cancel;
 
   constructor(
@@ -60,8 +67,13 @@ export class Liveness {
   /** A peer introduced itself over a new link. */
   greet(peer: PeerId): void {
     const known = this.#heard.has(peer);
-    const gaps = this.#heard.get(peer)?.gaps ?? new Gaps(LIMITS.liveness.gapsKept);
-    this.#heard.set(peer, { atMs: this.clock.now(), gaps, count: null, countAtMs: 0 });
+    const { gapsKept } = LIMITS.liveness;
+    const { gaps, linkGaps } = this.#heard.get(peer) ?? {
+      gaps: new Gaps(gapsKept),
+      linkGaps: new Gaps(gapsKept),
+    };
+    const atMs = this.clock.now();
+    this.#heard.set(peer, { atMs, gapMs: 0, gaps, linkGaps, count: null, countAtMs: 0, sentAtMs: 0 });
     if (!known) this.events.onAlive(peer);
   }
 
@@ -70,6 +82,7 @@ export class Liveness {
     const heard = this.#heard.get(peer);
     if (!heard) return;
     const now = this.clock.now();
+    heard.gapMs = Math.max(heard.gapMs, now - heard.atMs);
     heard.gaps.add(now - heard.atMs);
     heard.atMs = now;
   }
@@ -89,8 +102,10 @@ export class Liveness {
       }
     }
     if (heard.count !== null) this.table.sampleArrival(peer, Math.max(0, message.count - heard.count - 1));
+    this.#noteGap(heard, message.sentAtMs, now);
     heard.count = message.count;
     heard.countAtMs = now;
+    heard.sentAtMs = message.sentAtMs;
     this.table.setRow(peer, message.row);
   }
 
@@ -109,10 +124,12 @@ export class Liveness {
 
   #beat(): void {
     const now = this.clock.now();
-    const slept = now - this.#lastBeatMs > LIMITS.liveness.heartbeatMs + LIMITS.liveness.clockJumpMs;
+    this.#lateMs = this.#overdueMs(now);
+    const slept = this.#lateMs > LIMITS.liveness.clockJumpMs;
     this.#lastBeatMs = now;
     for (const [peer, heard] of this.#heard) {
       heard.gaps.turn();
+      heard.linkGaps.turn();
       if (slept) heard.atMs = now;
       else if (this.#isSilent(peer, heard, now)) this.#remove(peer, 'silent');
     }
@@ -121,10 +138,25 @@ export class Liveness {
     this.events.onBeat();
   }
 
-  #isSilent(peer: PeerId, { atMs, gaps }: Heard, now: number): boolean {
-    const { silenceMs, silenceLossyMs, gapFactor } = LIMITS.liveness;
+  #overdueMs(now: number): number {
+    return Math.max(0, now - this.#lastBeatMs - LIMITS.liveness.heartbeatMs);
+  }
+
+  /** A heartbeat that was under way for longer than the one before it, and not because this device was busy, says that its link has gaps. */
+  #noteGap(heard: Heard, sentAtMs: number, now: number): void {
+    if (heard.count !== null) {
+      const longerMs = now - heard.countAtMs - (sentAtMs - heard.sentAtMs);
+      const ownMs = Math.max(this.#lateMs, this.#overdueMs(now));
+      heard.linkGaps.add(Math.min(heard.gapMs, longerMs - ownMs + LIMITS.liveness.heartbeatMs));
+    }
+    heard.gapMs = 0;
+  }
+
+  #isSilent(peer: PeerId, { atMs, gaps, linkGaps }: Heard, now: number): boolean {
+    const { silenceMs, silenceLossyMs, gapFactor, linkGapFactor } = LIMITS.liveness;
     // SCTP waits twice as long after each loss in a row: a link is used to gaps, and to longer ones after long ones.
-    const usualMs = Math.min(silenceLossyMs, Math.max(silenceMs, gapFactor * gaps.longestMs));
+    const grantedMs = Math.max(silenceMs, linkGapFactor * linkGaps.longestMs, gapFactor * gaps.longestMs);
+    const usualMs = Math.min(silenceLossyMs, grantedMs);
     if (now - atMs <= usualMs) return false;
     return now - atMs > silenceLossyMs || now - this.packetAtMs(peer) > usualMs;
   }

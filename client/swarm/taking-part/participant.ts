@@ -241,7 +241,12 @@ export class Participant {
     if (plan.run !== this.#run) await this.#beginRun(plan.run);
     else await this.#stopAndShelve();
     const data = this.#dataFor(config);
-    await data.keep(plan.dataHomes, onShare, current);
+    const readers = plan.stages[0].lanes;
+    const others = plan.dataHomes.filter((peer) => !readers.includes(peer));
+    const kept = data.keep({ readers, others }, onShare, current);
+    // A run that goes on does not wait for that: what is read next comes from whoever has it.
+    if (plan.startStep === 0) await kept;
+    else kept.catch(() => undefined);
     if (!current()) return;
     const assignment = assignmentOf(plan, config, data.task, this.context.transport.self);
     const isForTest = plan.startStep === plan.endStep;

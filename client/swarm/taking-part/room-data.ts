@@ -1,6 +1,6 @@
 import type { PeerId } from '../../../shared/ids.ts';
 import { LIMITS } from '../../../shared/limits.ts';
-import { chunksToKeep, ChunkStore, homesOf, type ChunkName } from '../../data/chunks.ts';
+import { chunksToKeep, ChunkStore, homesOf, type ChunkName, type Homes } from '../../data/chunks.ts';
 import type { Task } from '../../data/tasks.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Origin, Storage } from '../../ports/storage.ts';
@@ -19,7 +19,7 @@ export interface RoomDataContext {
 /** This peer's share in keeping the data set for the room: once everybody holds theirs, the server is not needed. */
 export class RoomData {
   readonly chunks: ChunkStore;
-  #homes: PeerId[] = [];
+  #homes: Homes = { readers: [], others: [] };
 
   constructor(
     readonly task: Task,
@@ -37,7 +37,7 @@ export class RoomData {
   }
 
   /** Fetches the chunks that this peer keeps among `homes`; stops early where `current` says that it is overtaken. */
-  async keep(homes: PeerId[], onShare: (share: number) => void, current: () => boolean): Promise<void> {
+  async keep(homes: Homes, onShare: (share: number) => void, current: () => boolean): Promise<void> {
     this.#homes = homes;
     const names = chunksToKeep(this.task, homes, this.context.self);
     let next = 0;
