@@ -108,8 +108,8 @@ export class Inbox {
     const [first, last] = this.expected.window();
     const isInWindow = frame.step >= first && frame.step <= last;
     if (sequence < this.#next || !isInWindow) {
-      const timely = isInOrder && !frame.attempt ? stretch.packets : 0;
-      if (sequence < this.#next) this.#noteLate(end.lane, sequence, timely);
+      if (sequence < this.#next)
+        this.#noteLate(end.lane, sequence, frame.attempt ? 0 : stretch.packets, isInOrder);
       return isInWindow || this.expected.patience ? null : 'part-wrong-step';
     }
     if (frame.sent !== undefined) this.#deadlines.sendsFewer(end.lane, sequence, frame.sent);
@@ -265,13 +265,15 @@ export class Inbox {
   }
 
   /**
-   * A frame came of a part that is done with, so many packets of it for the first time and in order: its sender, not the link, was slow
-   * with them. That is no loss, and a copy comes no sooner.
+   * A frame came of a part that is done with, so many packets of it for the first time. In order its sender, not the link, was slow with
+   * them: that is no loss, and a copy comes no sooner.
    */
-  #noteLate(lane: number, sequence: number, timely: number): void {
+  #noteLate(lane: number, sequence: number, packets: number, isInOrder: boolean): void {
     this.#deadlines.noteLate(lane, sequence);
     const count = this.#short.get(keyOf(sequence, lane));
-    if (count) count.came = Math.min(count.sent, count.came + timely);
+    if (!count) return;
+    if (isInOrder) count.came = Math.min(count.sent, count.came + packets);
+    else count.passed += packets;
   }
 
   #begin(sequence: number, lane: number, numbers: number): Part | null {

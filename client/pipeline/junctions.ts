@@ -160,9 +160,9 @@ export class Junctions {
         data,
         ...(gaps && { gaps }),
         ...(kind === 'forward' && { isStale: () => this.isPassed(segment, item) }),
-        onSent: (end, bytes, packets) => {
+        onSent: (end, { bytes, packets, isSaid }) => {
           if (bytes > 0) this.#record('send', what, end, bytes, startMs);
-          this.#notices?.sent(end.peer, this.#stream(kind, boundary), item, packets);
+          this.#notices?.sent(end.peer, this.#stream(kind, boundary), item, packets, isSaid);
         },
       })
       .then((lost) => this.#noteLinks(boundary.ends, lost));
@@ -214,17 +214,17 @@ export class Junctions {
     return gaps;
   }
 
-  /** Peers that could pass on what goes to another, and what is lost on the way to them: where nothing comes from there, as elsewhere. */
-  #detours(to: PeerId, patience: Patience): { peer: PeerId; share: number }[] {
+  /** Peers that could pass on what goes to another, and what is gone of what goes to them: where nothing comes from there, as elsewhere. */
+  #detours(to: PeerId, patience: Patience): { peer: PeerId; gone: number }[] {
     const peers = this.context.transport.peers().filter((peer) => peer !== to);
     const losses = peers.map((peer) => ({
       peer,
-      share: patience.isLossKnown(peer) ? patience.lossTo(peer).share : null,
+      gone: patience.isLossKnown(peer) ? patience.lossTo(peer).gone : null,
     }));
-    const known = losses.flatMap(({ share }) => share ?? []);
-    if (known.length === 0) known.push(patience.lossTo(to).share);
-    const usual = known.reduce((sum, share) => sum + share, 0) / known.length;
-    return losses.map(({ peer, share }) => ({ peer, share: share ?? usual }));
+    const known = losses.flatMap(({ gone }) => gone ?? []);
+    if (known.length === 0) known.push(patience.lossTo(to).gone);
+    const usual = known.reduce((sum, gone) => sum + gone, 0) / known.length;
+    return losses.map(({ peer, gone }) => ({ peer, gone: gone ?? usual }));
   }
 
   /** How parts go out where some may be lost. */

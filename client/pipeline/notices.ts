@@ -30,8 +30,11 @@ export class Notices {
     private readonly lossFrom: (peer: PeerId) => PartsNotice['loss'],
   ) {}
 
-  /** @param packets where not all of the part has left: how many packets */
-  sent(to: PeerId, id: StreamId, item: Item, packets: number | null): void {
+  /**
+   * @param packets where not all of the part has left: how many packets
+   * @param isSaid true where frames of the part say that, too
+   */
+  sent(to: PeerId, id: StreamId, item: Item, packets: number | null, isSaid = false): void {
     this.#keep(to, id, item);
     let streams = this.#pending.get(to);
     if (!streams) this.#pending.set(to, (streams = new Map<string, Stream>()));
@@ -45,7 +48,7 @@ export class Notices {
     if (packets !== null) stream.fewer.push({ ...item, packets });
     const { noticeItems, noticeMs, noticeStreams } = LIMITS.pipeline;
     if (stream.fewer.length >= noticeItems || streams.size >= noticeStreams) this.#flush();
-    else this.#schedule(packets === null ? noticeMs : 0);
+    else this.#schedule(packets === null || isSaid ? noticeMs : 0);
   }
 
   /** Says once more how far the streams to a peer are: what was said before may be lost, and none of them may have more to say. */

@@ -11,6 +11,15 @@ import { planTag, type BoundaryView, type LaneEnd } from './assignment.ts';
 import { rangeWidth, takeRange } from './parts.ts';
 import type { Traffic } from './traffic.ts';
 
+export interface SentPart {
+  /** Frame headers included. */
+  bytes: number;
+  /** How many packets of it go; null: all. */
+  packets: number | null;
+  /** True where its frames say that. */
+  isSaid: boolean;
+}
+
 /** What leaves a block at a boundary. */
 export interface Departure {
   kind: PartFrame['kind'];
@@ -23,8 +32,8 @@ export interface Departure {
   data: Float32Array;
   /** By lane, where not all packets of its part go: those that do. */
   gaps?: ReadonlyMap<number, ReadonlySet<number>>;
-  /** What goes of a part is queued, or dropped: its bytes, frame headers included, and its packets; null: as many as its frames say. */
-  onSent?: (end: LaneEnd, bytes: number, packets: number | null) => void;
+  /** What goes of a part is queued, or dropped. */
+  onSent?: (end: LaneEnd, sent: SentPart) => void;
   /** True once nobody wants it any more. */
   isStale?: () => boolean;
 }
@@ -141,7 +150,7 @@ export class Outbox {
     const waiting = this.#waiting.get(end.peer) ?? 0;
     const { lineMs, now, packetsAtOnce, waysAgain } = this.#options;
     if (lineMs < Infinity && waiting >= LIMITS.pipeline.partsWaiting) {
-      onSent?.(end, 0, 0);
+      onSent?.(end, { bytes: 0, packets: 0, isSaid: false });
       return true;
     }
     let data = part;
@@ -211,7 +220,9 @@ export class Outbox {
     } finally {
       if (line.isIn) this.#waiting.set(end.peer, this.#waiting.get(end.peer)! - 1);
     }
-    onSent?.(end, sentBytes, turn === 'late' ? left.size : null);
+    const isLate = turn === 'late';
+    const isSaid = !isLate && left.size > 0;
+    onSent?.(end, { bytes: sentBytes, packets: isLate ? left.size : (wanted?.size ?? null), isSaid });
     return true;
   }
 

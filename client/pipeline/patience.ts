@@ -72,8 +72,12 @@ export class Patience {
   /** What the link to a peer loses: what it says of that, or what is lost the other way if that is more, for it may not be heard. */
   lossTo(peer: PeerId): Loss {
     const own = this.lossOf(peer);
-    const { share, afterLoss } = this.#told.get(peer) ?? NO_LOSS;
-    return { share: Math.max(share, own.share), afterLoss: Math.max(afterLoss, own.afterLoss) };
+    const told = this.#told.get(peer) ?? NO_LOSS;
+    return {
+      share: Math.max(told.share, own.share),
+      gone: Math.max(told.gone, own.gone),
+      afterLoss: Math.max(told.afterLoss, own.afterLoss),
+    };
   }
 
   isLossKnown(peer: PeerId): boolean {

@@ -243,7 +243,7 @@ const options = [
     type: v.literal('parts'),
     ...planKey.entries,
     /** What is lost of the receiver's parts, of all and of those after a lost one, as the sender sees it; left out: next to nothing. */
-    loss: v.optional(v.strictObject({ share: real(0, 1), afterLoss: real(0, 1) })),
+    loss: v.optional(v.strictObject({ share: real(0, 1), gone: real(0, 1), afterLoss: real(0, 1) })),
     streams: v.pipe(
       v.array(
         v.strictObject({

@@ -53,6 +53,7 @@ function link(options: { patience?: Patience; lanes?: string[]; window?: () => [
       inbox.take(step, 0);
     },
     share: () => own.lossOf('a').share,
+    gone: () => own.lossOf('a').gone,
   };
 }
 
@@ -66,13 +67,15 @@ describe('a part that comes after it was given up', () => {
   });
 
   it('was lost on its way if something passed it, and a copy is no first copy', () => {
-    const { inbox, come, giveUp, share } = link();
+    const { inbox, come, giveUp, share, gone } = link();
     come(1);
     giveUp(0);
     const afterLossShare = share();
     assert.ok(afterLossShare > lossWorthCopies);
+    assert.equal(gone(), afterLossShare);
     come(0);
     assert.equal(share(), afterLossShare);
+    assert.equal(gone(), 0, 'only late');
     inbox.take(1, 0);
     giveUp(2);
     const twiceShare = share();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { LaneEnd } from '../../client/pipeline/assignment.ts';
-import { Outbox, type Departure, type OutboxOptions } from '../../client/pipeline/outbox.ts';
+import { Outbox, type Departure, type OutboxOptions, type SentPart } from '../../client/pipeline/outbox.ts';
 import { Traffic } from '../../client/pipeline/traffic.ts';
 import type { Transport } from '../../client/ports/transport.ts';
 import { decodeFrame, type PartFrame } from '../../shared/frames.ts';
@@ -144,7 +144,7 @@ describe('the outbox', () => {
     const link = new NarrowLink(1);
     const dropping = outboxOf(link, { lineMs: LINE_MS });
     const packets: (number | null)[] = [];
-    const onSent = (_: LaneEnd, __: number, count: number | null) => packets.push(count);
+    const onSent = (_: LaneEnd, sent: SentPart) => packets.push(sent.packets);
     for (let micro = 0; micro < 40; micro++)
       void dropping.send({ ...departure(1, [end('other', 1)], micro), onSent });
     const { partsWaiting } = LIMITS.pipeline;
@@ -165,7 +165,7 @@ describe('the outbox', () => {
       outbox.send({
         ...departure(3, [end('other', 1)], micro),
         isStale: () => micro === 3 && isStale,
-        onSent: (_, __, packets) => told.push([micro, packets]),
+        onSent: (_, { packets }) => told.push([micro, packets]),
       });
     const sent = [send(1)];
     await link.empty();
@@ -253,7 +253,7 @@ describe('parts that may get lost', () => {
     assert.ok(
       await outbox.send({
         ...departure(2, [end('other', 0)]),
-        onSent: (_, __, packets) => told.push(packets),
+        onSent: (_, { packets }) => told.push(packets),
       }),
     );
     assert.deepEqual(

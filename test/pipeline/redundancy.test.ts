@@ -1,20 +1,29 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { copiesOf, LossShare, packetsAtOnce, waysAgain } from '../../client/pipeline/redundancy.ts';
+import {
+  copiesOf,
+  LossShare,
+  packetsAtOnce,
+  waysAgain,
+  type Loss,
+} from '../../client/pipeline/redundancy.ts';
 import { randomUniform } from '../../shared/counter-random.ts';
 import { LIMITS } from '../../shared/limits.ts';
 
 const { detours, lossWorthCopies, mediumParts, smallParts } = LIMITS.pipeline;
 
+/** A link on which what is lost is gone. */
+const losing = (share: number, afterLoss = share): Loss => ({ share, gone: share, afterLoss });
+
 describe('how often a part goes', () => {
   it('once where next to nothing is lost', () => {
     for (const bytes of [1, smallParts.bytes, mediumParts.bytes, 1e9])
-      assert.equal(copiesOf(bytes, lossWorthCopies - 1e-9), 1);
+      assert.equal(copiesOf(bytes, losing(lossWorthCopies - 1e-9)), 1);
   });
 
   it('the oftener the less it costs and the more is lost', () => {
     const sizes = [smallParts.bytes, smallParts.bytes + 1, mediumParts.bytes, mediumParts.bytes + 1];
-    const copies = (loss: number) => sizes.map((bytes) => copiesOf(bytes, loss));
+    const copies = (loss: number) => sizes.map((bytes) => copiesOf(bytes, losing(loss)));
     assert.deepEqual(copies(0.1), [2, 1, 1, 1]);
     assert.deepEqual(copies(0.2), [3, 2, 2, 1]);
     assert.deepEqual(copies(0.3), [4, 2, 2, 1]);
@@ -24,16 +33,22 @@ describe('how often a part goes', () => {
   it('so that no more gets lost than may, and no oftener, within bounds', () => {
     for (let loss = lossWorthCopies; loss < 1; loss += 0.01) {
       for (const of of [smallParts, mediumParts]) {
-        const copies = copiesOf(of.bytes, loss);
+        const copies = copiesOf(of.bytes, losing(loss));
         if (copies < of.copies) assert.ok(loss ** copies <= of.lossLeft + 1e-9, `${copies} at ${loss}`);
         if (copies > 1) assert.ok(loss ** (copies - 1) > of.lossLeft, `${copies} at ${loss}`);
       }
     }
   });
 
+  it('once where it is large and its transport sends lost packets again by itself', () => {
+    const late = { share: 0.3, gone: 0.02, afterLoss: 0.02 };
+    assert.equal(copiesOf(mediumParts.bytes, late), 1);
+    assert.equal(copiesOf(smallParts.bytes, late), 4);
+  });
+
   it('and packet by packet as soon as any are lost', () => {
-    assert.equal(packetsAtOnce({ share: lossWorthCopies - 1e-9, afterLoss: 1 }), LIMITS.link.framePackets);
-    assert.equal(packetsAtOnce({ share: lossWorthCopies, afterLoss: 0 }), 1);
+    assert.equal(packetsAtOnce(losing(lossWorthCopies - 1e-9)), LIMITS.link.framePackets);
+    assert.equal(packetsAtOnce(losing(lossWorthCopies)), 1);
   });
 });
 
@@ -81,12 +96,12 @@ describe('losses in a row', () => {
 describe('the ways of a part that goes again', () => {
   const { bytes: small } = smallParts;
   const { bytes: medium } = mediumParts;
-  const good = [0.02, 0, 0.01].map((share, i) => ({ peer: `good${i}`, share }));
-  const inRows = { share: 0.3, afterLoss: 0.95 };
-  const oneByOne = { share: 0.3, afterLoss: 0.3 };
+  const good = [0.02, 0, 0.01].map((gone, i) => ({ peer: `good${i}`, gone }));
+  const inRows = losing(0.3, 0.95);
+  const oneByOne = losing(0.3);
 
   it('are straight where the link loses one by one as little as a way over two others', () => {
-    const alike = [{ peer: 'other', share: 0.3 }];
+    const alike = [{ peer: 'other', gone: 0.3 }];
     assert.deepEqual(waysAgain('to', small, oneByOne, alike), ['to', 'to', 'to']);
     assert.deepEqual(waysAgain('to', medium, oneByOne, alike), ['to']);
     assert.deepEqual(waysAgain('to', medium + 1, oneByOne, alike), []);
@@ -99,13 +114,19 @@ describe('the ways of a part that goes again', () => {
     assert.deepEqual(waysAgain('to', medium, inRows, good), ['good1', 'good2']);
     assert.deepEqual(waysAgain('to', medium + 1, inRows, good), ['good1']);
     const bad = [
-      { peer: 'bad', share: 0.8 },
-      { peer: 'fair', share: 0.5 },
+      { peer: 'bad', gone: 0.8 },
+      { peer: 'fair', gone: 0.5 },
     ];
     assert.deepEqual(waysAgain('to', medium, inRows, bad), ['fair']);
   });
 
+  it('are straight where what is lost comes late: others could not bring it sooner', () => {
+    const late = { share: 0.5, gone: 0.01, afterLoss: 0.6 };
+    assert.deepEqual(waysAgain('to', small, late, good), ['to', 'to', 'to']);
+    assert.deepEqual(waysAgain('to', medium, late, good), []);
+  });
+
   it('are none where next to nothing is lost any more, whatever was lost once', () => {
-    assert.deepEqual(waysAgain('to', small, { share: 0.01, afterLoss: 0.95 }, good), []);
+    assert.deepEqual(waysAgain('to', small, losing(0.01, 0.95), good), []);
   });
 });

@@ -4,6 +4,7 @@ import { copiesOf } from '../../client/pipeline/redundancy.ts';
 import { makeReport } from '../../client/swarm/record/report.ts';
 import { hashText, randomUniform } from '../../shared/counter-random.ts';
 import { decodeFrame } from '../../shared/frames.ts';
+import { stretchAt } from '../../shared/packets.ts';
 import type { Report } from '../../shared/schema/report.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
 import { SimRoom, tinyConfig } from './sim-room.ts';
@@ -97,7 +98,7 @@ describe('parts that are lost', () => {
       const all = counts.whole + counts.partial + counts.skipped;
       assert.ok(counts.skipped < 0.05 * all, `${counts.skipped} of ${all} are skipped`);
       // Parts are small here: they go several times once it is seen that they get lost.
-      const wanted = 1 - drop ** copiesOf(1, drop);
+      const wanted = 1 - drop ** copiesOf(1, { share: drop, gone: drop });
       for (const boundary of plan.boundaries) {
         for (const share of arrivedOf(boundary))
           assert.ok(Math.abs(share - wanted) < 0.03, `${share} of what was sent came in time`);
@@ -203,25 +204,29 @@ describe('tests of the model', () => {
 });
 
 describe('gradients', () => {
-  it('go back only for frames that were used', async () => {
+  it('go back only for packets that were used', async () => {
     const room = new SimRoom(4);
     const arrived = new Set<string>();
     const sent = { forward: 0, backward: 0 };
     room.network.isLost = (from, to, bytes) => {
       const frame = decodeFrame(bytes);
       if (frame.kind !== 'forward' && frame.kind !== 'backward') return false;
-      const { kind, boundary, step, micro, offset } = frame;
+      const { kind, boundary, step, micro, offset, format, rows, columns } = frame;
+      const { first, packets } = stretchAt(format, rows * columns, frame)!;
       const isLost = randomUniform(hashText(`${kind}/${from}/${to}/${boundary}`), step, micro, offset) < 0.3;
-      const key = [boundary, step, micro, offset].join('/');
-      sent[kind]++;
-      if (kind === 'backward')
-        assert.ok(arrived.has(`${to}>${from}/${key}`), `no gradient is due for ${key}`);
-      else if (!isLost) arrived.add(`${from}>${to}/${key}`);
+      for (let packet = first; packet < first + packets; packet++) {
+        const key = [boundary, step, micro, packet].join('/');
+        sent[kind]++;
+        if (kind === 'backward')
+          assert.ok(arrived.has(`${to}>${from}/${key}`), `no gradient is due for ${key}`);
+        else if (!isLost) arrived.add(`${from}>${to}/${key}`);
+      }
       return isLost;
     };
     assert.ok(await room.settle());
-    // Parts of several frames.
-    await room.train(configOf({ widths: [700, 700], batch: 64, steps: 6, rule: 'deadline' }));
+    // Parts of several packets; copies may come by way of others.
+    const lossy = { rule: 'deadline', copies: false } as const;
+    await room.train(configOf({ widths: [700, 700], batch: 64, steps: 6, ...lossy }));
     assert.equal(room.peers[0].swarm.record.phase, 'finished');
     const { micro_batches: counts } = makeReport(room.peers[0].swarm.record);
     assert.ok(counts.partial > 0);
