@@ -8,6 +8,7 @@ export class PacketWatch {
   /** By the clock's time; -Infinity before anything came, and where the browser does not count. */
   heardAtMs = -Infinity;
   #bytes: number | null = null;
+  #lookedAtMs: number;
   #stopped = false;
   #cancel: Cancel;
 
@@ -16,6 +17,7 @@ export class PacketWatch {
     private readonly clock: Clock,
     private readonly everyMs: number,
   ) {
+    this.#lookedAtMs = clock.now();
     this.#cancel = clock.after(everyMs, () => void this.#look());
   }
 
@@ -26,9 +28,13 @@ export class PacketWatch {
 
   async #look(): Promise<void> {
     try {
-      const bytes = bytesReceived(await this.connection.getStats());
-      if (this.#bytes !== null && bytes > this.#bytes) this.heardAtMs = this.clock.now();
+      const report = await this.connection.getStats();
+      const bytes = bytesReceived(report);
+      const nowMs = this.clock.now();
+      if (this.#bytes !== null && bytes > this.#bytes)
+        this.heardAtMs = Math.max(this.#lookedAtMs, nowMs - ageOfLastMs(report));
       this.#bytes = bytes;
+      this.#lookedAtMs = nowMs;
     } catch {
       // A connection that is closing has no more to tell.
     }
@@ -45,4 +51,14 @@ function bytesReceived(report: RTCStatsReport): number {
     if (entry.type === 'candidate-pair') ofPairs += entry.bytesReceived ?? 0;
   });
   return Math.max(ofTransports, ofPairs);
+}
+
+/** How long ago the last packet came; 0 where the browser does not say. */
+function ageOfLastMs(report: RTCStatsReport): number {
+  let leastMs = Infinity;
+  report.forEach((entry: { timestamp: number; lastPacketReceivedTimestamp?: number }) => {
+    if (entry.lastPacketReceivedTimestamp !== undefined)
+      leastMs = Math.min(leastMs, Math.max(0, entry.timestamp - entry.lastPacketReceivedTimestamp));
+  });
+  return leastMs < Infinity ? leastMs : 0;
 }

@@ -57,11 +57,11 @@ export interface OutboxOptions {
   /** Parts of each stream that are kept to be sent again. */
   keeps: number;
   /** How many packets of a part go to a peer in one frame. */
-  packetsAtOnce(to: PeerId): number;
+  packetsAtOnce: (to: PeerId) => number;
   /** By way of whom a part of so many bytes goes again: straight to its receiver, or to a peer that passes it on. */
-  waysAgain(to: PeerId, partBytes: number): readonly PeerId[];
+  waysAgain: (to: PeerId, partBytes: number) => readonly PeerId[];
   /** The time in milliseconds, for what may be dropped after it waited. */
-  now(): number;
+  now: () => number;
 }
 
 /** Every part goes once, whole. */

@@ -31,7 +31,8 @@ describe('how often a part goes', () => {
   });
 
   it('so that no more gets lost than may, and no oftener, within bounds', () => {
-    for (let loss = lossWorthCopies; loss < 1; loss += 0.01) {
+    for (let percent = 100 * lossWorthCopies; percent < 100; percent++) {
+      const loss = percent / 100;
       for (const of of [smallParts, mediumParts]) {
         const copies = copiesOf(of.bytes, losing(loss));
         if (copies < of.copies) assert.ok(loss ** copies <= of.lossLeft + 1e-9, `${copies} at ${loss}`);

@@ -41,6 +41,8 @@ export class Liveness {
   /** How late the last round of heartbeats was. */
   #lateMs = 0;
   #cancel: Cancel;
+  /** Of the look at whose silence ends between two rounds. */
+  #cancelLook: Cancel = () => undefined;
 
   constructor(
     private readonly clock: Clock,
@@ -120,6 +122,7 @@ export class Liveness {
 
   close(): void {
     this.#cancel();
+    this.#cancelLook();
   }
 
   #beat(): void {
@@ -127,15 +130,32 @@ export class Liveness {
     this.#lateMs = this.#overdueMs(now);
     const slept = this.#lateMs > LIMITS.liveness.clockJumpMs;
     this.#lastBeatMs = now;
-    for (const [peer, heard] of this.#heard) {
+    for (const heard of this.#heard.values()) {
       heard.gaps.turn();
       heard.linkGaps.turn();
       if (slept) heard.atMs = now;
-      else if (this.#isSilent(peer, heard, now)) this.#remove(peer, 'silent');
     }
+    this.#look(now);
     this.#sendHeartbeats(now);
     this.#cancel = this.clock.after(LIMITS.liveness.heartbeatMs, () => this.#beat());
     this.events.onBeat();
+  }
+
+  /** Who is silent is gone; where a silence would end before the next round, that is looked at then. */
+  #look(now: number): void {
+    this.#cancelLook();
+    let nextMs: number = LIMITS.liveness.heartbeatMs;
+    for (const [peer, heard] of this.#heard) {
+      const leftMs = this.#silenceLeftMs(peer, heard, now);
+      if (leftMs < 0) this.#remove(peer, 'silent');
+      else nextMs = Math.min(nextMs, leftMs + 1);
+    }
+    if (nextMs < LIMITS.liveness.heartbeatMs) {
+      this.#cancelLook = this.clock.after(nextMs, () => {
+        const laterMs = this.clock.now();
+        if (this.#overdueMs(laterMs) <= LIMITS.liveness.clockJumpMs) this.#look(laterMs);
+      });
+    }
   }
 
   #overdueMs(now: number): number {
@@ -152,13 +172,14 @@ export class Liveness {
     heard.gapMs = 0;
   }
 
-  #isSilent(peer: PeerId, { atMs, gaps, linkGaps }: Heard, now: number): boolean {
+  /** For how long a peer may still be silent; negative where it was for too long. */
+  #silenceLeftMs(peer: PeerId, { atMs, gaps, linkGaps }: Heard, now: number): number {
     const { silenceMs, silenceLossyMs, gapFactor, linkGapFactor } = LIMITS.liveness;
     // SCTP waits twice as long after each loss in a row: a link is used to gaps, and to longer ones after long ones.
     const grantedMs = Math.max(silenceMs, linkGapFactor * linkGaps.longestMs, gapFactor * gaps.longestMs);
     const usualMs = Math.min(silenceLossyMs, grantedMs);
-    if (now - atMs <= usualMs) return false;
-    return now - atMs > silenceLossyMs || now - this.packetAtMs(peer) > usualMs;
+    const endMs = Math.max(atMs, this.packetAtMs(peer)) + usualMs;
+    return Math.min(endMs, atMs + silenceLossyMs) - now;
   }
 
   #sendHeartbeats(now: number): void {
