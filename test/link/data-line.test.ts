@@ -57,6 +57,22 @@ const highest = (lab: Lab, bytesPerSecond: number, ms: number): number => {
 };
 
 describe('a data line', () => {
+  it('leaves a frame of one packet whole on a slow channel', () => {
+    const lab = new Lab();
+    lab.run(100_000, 5_000);
+    while (lab.bufferedAmount > 0 || lab.line.bytes > 0) {
+      lab.bufferedAmount = 0;
+      lab.pump();
+    }
+    lab.sent.length = 0;
+    for (const bytes of [pieceBytes, pieceBytes + 1]) lab.line.push(new Uint8Array(bytes));
+    lab.pump();
+    assert.deepEqual(
+      lab.sent.map(({ length }) => length),
+      [pieceBytes, pieceBytes, 8 + 1 + 8],
+    );
+  });
+
   it('lets no more wait on a slow channel than that takes soon, in pieces', () => {
     const lab = new Lab();
     const rate = 100_000;

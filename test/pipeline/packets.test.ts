@@ -133,9 +133,13 @@ describe('a part that comes packet by packet', () => {
     const { inbox, come, patience } = receiver();
     assert.equal(come(0, 1, 3, { sent: 3 }), null);
     assert.ok(!inbox.has(0, 0));
-    inbox.hear('a', 0, 0, 0, [{ step: 0, micro: 0, packets: 2 }]);
-    assert.ok(inbox.has(0, 0), 'and with fewer where its sender gave up');
-    assert.deepEqual(inbox.take(0, 0).gaps, new Map([[0, new Set([1, 2])]]));
+    assert.equal(come(0, 5, 6, { sent: 3 }), null);
+    assert.ok(inbox.has(0, 0));
+    assert.deepEqual(inbox.take(0, 0).gaps, new Map([[0, new Set([1, 2, 5])]]));
+    inbox.hear('a', 0, 1, 0, [{ step: 1, micro: 0, packets: 2 }]);
+    assert.equal(come(1, 1, 3, { sent: 3 }), null);
+    assert.ok(inbox.has(1, 0), 'and with fewer where its sender gave up, whatever was said before');
+    inbox.take(1, 0);
     assert.equal(patience.lossOf('a').share, 0);
   });
 
