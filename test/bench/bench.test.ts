@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { FlagError } from '../../shared/flags.ts';
 import type { Report } from '../../shared/schema/report.ts';
-import { gainsOf } from './duo.ts';
+import { gainsOf } from './duo-rooms.ts';
 import { htmlPage } from './html.ts';
 import { idleShare, THEORY } from './idle-share.ts';
 import { simulatedPipeline } from './idle-simulated.ts';

@@ -33,13 +33,15 @@ export function limit(pid: number, share: number): () => void {
 }
 
 /**
- * A rig whose browsers get a processor each. The threads that render in software choose one by themselves when they begin, so browsers are
+ * A rig whose browsers get a processor each, in turns where there are more browsers. The threads that render in software choose one by themselves when they begin, so browsers are
  * pinned twice.
  */
 export const pinnedEach = {
-  onBrowser: ({ pid }: { pid: number }, peer: number) => pin(pid, peer - 1),
-  onJoined: ({ pid }: { pid: number }, peer: number) => pin(pid, peer - 1),
+  onBrowser: ({ pid }: { pid: number }, peer: number) => pin(pid, processorOf(peer)),
+  onJoined: ({ pid }: { pid: number }, peer: number) => pin(pid, processorOf(peer)),
 };
+
+const processorOf = (peer: number): number => PROCESSORS[(peer - 1) % PROCESSORS.length];
 
 /** A browser is many processes: its main one and all that come of it, now and later. */
 export function pin(pid: number, processor: number): void {
