@@ -197,12 +197,17 @@ export const LIMITS = {
     behindLeastMs: 100,
     behindMostMs: 400,
     behindFirstMs: 2_000,
+    /** A lane that is behind is not waited for in so long at first, and at most; then once more where nobody else is further. */
+    absentFirstMs: 1_000,
+    absentMostMs: 8_000,
     /** Waiting in vain in one step of one block, or as long as the step is predicted to take. */
     waitPerStepMs: 2_000,
     /** Where nothing at all is heard of what is waited for: so many times that. */
     silenceFactor: 3,
     /** Parts done with whose lateness is still measured, for each lane. */
     lateParts: 64,
+    /** Later parts, after which no more is expected of one that is not whole. */
+    settledParts: 8,
     /** Notices of parts that have left are put together for so long: frames say the same, unless all of a part are lost. */
     noticeMs: 40,
     /** Streams of parts, and parts that are not sent whole, in one notice. */
@@ -222,7 +227,7 @@ export const LIMITS = {
     lossWorthCopies: 0.02,
     /** ... by their size as often as leaves so much lost, at most so many times. */
     smallParts: { bytes: 2 * 1024, lossLeft: 0.02, copies: 4 },
-    mediumParts: { bytes: 64 * 1024, lossLeft: 0.15, copies: 2 },
+    mediumParts: { bytes: 64 * 1024, lossLeft: 0.02, lossLeftIfSlow: 0.15, copies: 2 },
     /** How long after the last packet of a part that is mostly here another is waited for, at least, and in times of what is usual on the link. */
     graceLeastMs: 10,
     graceSpacings: 4,

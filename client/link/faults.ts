@@ -61,6 +61,10 @@ export class DelayedTransport implements Transport {
     return this.#inner.heardAtMs?.(peer) ?? -Infinity;
   }
 
+  isSlow(peer: PeerId): boolean {
+    return this.#inner.isSlow?.(peer) ?? false;
+  }
+
   stats(): TransportStats {
     return this.#inner.stats();
   }

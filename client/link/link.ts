@@ -54,6 +54,8 @@ export interface Link {
   readonly queuedBytes: number;
   /** When anything last came, be it no more than an acknowledgement; -Infinity where that is not known. */
   readonly heardAtMs: number;
+  /** True while data drains slowly. */
+  readonly isSlow: boolean;
   signal(signal: Signal): void;
   /** False where the link is not open, the message too large or its queue full: then nothing was queued. */
   send(channel: Channel, bytes: Uint8Array): boolean;

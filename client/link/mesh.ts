@@ -86,6 +86,10 @@ export class Mesh implements Transport {
     return this.#pairs.get(peer)?.link?.heardAtMs ?? -Infinity;
   }
 
+  isSlow(peer: PeerId): boolean {
+    return this.#pairs.get(peer)?.link?.isSlow ?? false;
+  }
+
   stats(): TransportStats {
     return [...this.#pairs.values()].reduce((sum, pair) => addStats(sum, pair.stats), this.#forgotten);
   }

@@ -77,6 +77,10 @@ export class PeerLink implements Link {
     return this.#packets?.heardAtMs ?? -Infinity;
   }
 
+  get isSlow(): boolean {
+    return this.#goesBySpares;
+  }
+
   signal(signal: Signal): void {
     this.#connection?.signal(signal);
   }

@@ -30,8 +30,8 @@ export interface DeadlineContext {
  */
 export class Deadlines {
   readonly #senders: ReadonlyMap<number, Sender>;
-  /** Parts that counted as lost, of those done with lately. */
-  readonly #lost = new Set<string>();
+  /** Of parts done with lately, those that counted as lost: how late the last was that came of them, null where that says nothing. */
+  readonly #lost = new Map<string, number | null>();
   /** By part: how often it was asked for again, and when last. */
   readonly #asked = new Map<string, { requests: number; atMs: number }>();
   /** By micro-batch: since when it is waited for although no lane gives a sign of it. */
@@ -53,6 +53,12 @@ export class Deadlines {
     }
     // At most one behind: whoever waits for it now has it in step.
     if (sequence >= first - 1) patience.note(sender.peer, false);
+  }
+
+  /** The same of the lane that is this block's own. */
+  advanceOwn(lane: number, sequence: number): void {
+    this.#senders.get(lane)!.isOwn = true;
+    this.advance(lane, sequence);
   }
 
   /** True where nothing was heard yet of what a lane sends after a part. */
@@ -111,9 +117,7 @@ export class Deadlines {
     // After several requests nobody knows which of them was answered (Karn and Partridge, 1987).
     if (asked?.requests === 1) patience.repair(sender.peer).add(patience.now() - asked.atMs);
     if (!asked && signMs !== undefined) patience.link(sender.peer).add(patience.now() - signMs);
-    const came = this.context.came(sequence, lane);
-    if (!asked && came && came.packets > 1)
-      patience.noteSpacing(sender.peer, (came.lastMs - came.startMs) / (came.packets - 1));
+    if (!asked) this.#noteSpacing(sequence, lane, patience);
   }
 
   /** A frame of a part came after the micro-batch was done with: the first of one that counted as lost says how late it was. */
@@ -125,13 +129,20 @@ export class Deadlines {
   noteLost(lane: number, sequence: number): void {
     const { patience } = this.context;
     if (!patience) return;
-    this.#lost.add(keyOf(sequence, lane));
     const sender = this.#senders.get(lane)!;
-    const signMs = sender.signMs(sequence) ?? this.#signOfOthersMs(sequence, sender);
+    const own = sender.signMs(sequence);
+    const isAsked = this.#asked.has(keyOf(sequence, lane));
+    const came = this.context.came(sequence, lane);
+    this.#lost.set(keyOf(sequence, lane), came && own !== undefined && !isAsked ? came.lastMs - own : null);
+    if (!isAsked) this.#noteSpacing(sequence, lane, patience);
+    const othersMs = this.#signOfOthersMs(sequence, sender);
+    const signMs = own ?? othersMs;
     const silentMs = this.#silentSinceMs.get(sequence);
     if (signMs === undefined && silentMs !== undefined) patience.waitedInSilence(silentMs);
     if (signMs !== undefined && sender.through - sequence < patience.inFlight) patience.waitedInVain(signMs);
-    if (sender.through < sequence) patience.note(sender.peer, true);
+    // What the step's cap cut short says nothing of the sender.
+    const isWaitedFor = othersMs === undefined || patience.now() - othersMs >= this.#behindMs(sender, patience);
+    if (sender.through < sequence && isWaitedFor) patience.note(sender.peer, true);
   }
 
   /** A micro-batch is done with. */
@@ -140,8 +151,25 @@ export class Deadlines {
     for (const [lane, sender] of this.#senders) {
       sender.close(sequence);
       this.#asked.delete(keyOf(sequence, lane));
+      this.#settle(sequence - LIMITS.pipeline.settledParts, lane);
       this.#lost.delete(keyOf(sequence - LIMITS.pipeline.lateParts, lane));
     }
+  }
+
+  /** Nothing more came of a part that counted as lost: what did come was all, and says how late parts are where hardly any is whole. */
+  #settle(sequence: number, lane: number): void {
+    const key = keyOf(sequence, lane);
+    const lateMs = this.#lost.get(key) ?? null;
+    if (lateMs === null) return;
+    this.#lost.set(key, null);
+    this.context.patience?.link(this.#senders.get(lane)!.peer).add(lateMs);
+  }
+
+  #noteSpacing(sequence: number, lane: number, patience: Patience): void {
+    const came = this.context.came(sequence, lane);
+    const packets = came?.seen.size ?? 0;
+    if (came && packets > 1)
+      patience.noteSpacing(this.#senders.get(lane)!.peer, (came.lastMs - came.startMs) / (packets - 1));
   }
 
   #dueMs(sequence: number, lane: number): number {
@@ -164,15 +192,23 @@ export class Deadlines {
       if (this.#isAnyPast(sequence)) return -Infinity;
       return patience.silenceEndMs(this.#silentSince(sequence, patience));
     }
-    if (patience.isAbsent(sender.peer)) return -Infinity;
-    return patience.endMs(othersMs, sender.behind.deadlineMs(patience.behindLeastMs(sender.peer)));
+    if (patience.isAbsent(sender.peer) && (patience.rests(sender.peer) || this.#isHere(sequence, sender)))
+      return -Infinity;
+    return patience.endMs(othersMs, this.#behindMs(sender, patience));
+  }
+
+  /** How long a lane that gives no sign of a part is waited for, from another lane's sign. */
+  #behindMs(sender: Sender, patience: Patience): number {
+    return sender.behind.deadlineMs(patience.behindLeastMs(sender.peer));
   }
 
   /** Packets of a part leave together: where most of them are here and no more come, the rest is lost, if the link loses any. */
   #graceEndMs(sequence: number, lane: number, patience: Patience): number {
     const came = this.context.came(sequence, lane);
-    if (!came || 2 * came.seen.size < this.packetsSent(lane, sequence, came.packets)) return Infinity;
-    return came.lastMs + patience.graceMs(this.#senders.get(lane)!.peer);
+    const { peer } = this.#senders.get(lane)!;
+    const expected = (came && this.packetsSent(lane, sequence, came.packets)) ?? 0;
+    if (!came || came.seen.size < patience.mostOf(peer, expected)) return Infinity;
+    return came.lastMs + patience.graceMs(peer);
   }
 
   #silentSince(sequence: number, patience: Patience): number {
@@ -212,6 +248,13 @@ export class Deadlines {
     const came = this.context.came(sequence, lane);
     const seen = came?.seen.size ?? 0;
     return this.packetsSent(lane, sequence, came?.packets ?? Infinity) <= seen;
+  }
+
+  /** True where a lane besides this block's own and that of `sender` has got as far as a micro-batch. */
+  #isHere(sequence: number, sender: Sender): boolean {
+    return [...this.#senders.values()].some(
+      (other) => other !== sender && !other.isOwn && other.through >= sequence,
+    );
   }
 
   #isAnyPast(sequence: number): boolean {

@@ -140,7 +140,7 @@ export class Inbox {
     const sequence = this.#sequence(step, micro);
     this.#parts.set(keyOf(sequence, lane), part);
     this.#bytes += data.byteLength;
-    this.#deadlines.advance(lane, sequence);
+    this.#deadlines.advanceOwn(lane, sequence);
   }
 
   /**

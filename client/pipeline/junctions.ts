@@ -11,7 +11,7 @@ import { Inbox, type Arrival } from './inbox.ts';
 import { Notices, type PartsNotice } from './notices.ts';
 import { Outbox, type OutboxOptions, type Request } from './outbox.ts';
 import type { Patience } from './patience.ts';
-import { packetsAtOnce, waysAgain } from './redundancy.ts';
+import { packetsAtOnce, waysAgain, type LossyLink } from './redundancy.ts';
 import type { Timeline } from './timeline.ts';
 import type { Traffic } from './traffic.ts';
 
@@ -236,10 +236,14 @@ export class Junctions {
       keeps: patience.requests > 0 ? 2 * patience.inFlight : 0,
       packetsAtOnce: (to) => packetsAtOnce(patience.lossTo(to)),
       waysAgain: takesDetours(config)
-        ? (to, bytes) => waysAgain(to, bytes, patience.lossTo(to), this.#detours(to, patience))
+        ? (to, bytes) => waysAgain(to, bytes, this.#linkTo(to, patience), this.#detours(to, patience))
         : () => [],
       now: () => clock.now(),
     };
+  }
+
+  #linkTo(peer: PeerId, patience: Patience): LossyLink {
+    return { ...patience.lossTo(peer), isSlow: this.context.transport.isSlow?.(peer) ?? false };
   }
 
   #exitOf(kind: Kind, segment: number): BoundaryView | null {

@@ -18,8 +18,11 @@ export class Patience {
   readonly #spacingMs = new Map<PeerId, number>();
   /** What others say of the links to them. */
   readonly #told = new Map<PeerId, Loss>();
-  /** Peers that let a deadline pass without a sign; nobody waits for them until they have caught up. */
-  readonly #absent = new Set<PeerId>();
+  /**
+   * Peers that let a deadline pass without a sign; nobody waits for them until they have caught up, but whoever is ahead of everybody
+   * does now and then: else blocks that lost each other would each race on alone, and their parts come too late for good.
+   */
+  readonly #absent = new Map<PeerId, { sinceMs: number; restMs: number }>();
   /** Waiting for what others' parts, or its own frames, say should come. */
   readonly #vain: Budget;
   /** Waiting for what nothing says a word of. */
@@ -91,10 +94,15 @@ export class Patience {
     return loss;
   }
 
-  /** All of a part came, its packets so far apart. */
+  /** What came of a part came so far apart, packet by packet. */
   noteSpacing(peer: PeerId, ms: number): void {
     const knownMs = this.#spacingMs.get(peer) ?? ms;
     this.#spacingMs.set(peer, knownMs + SPACING_WEIGHT * (ms - knownMs));
+  }
+
+  /** Of so many packets that are sent, what is most of those that the link lets through. */
+  mostOf(peer: PeerId, packets: number): number {
+    return (packets * (1 - this.lossOf(peer).gone)) / 2;
   }
 
   /** How long after the last packet of a part another may come: several times as long as usual; where links lose nothing, whenever it comes. */
@@ -130,10 +138,20 @@ export class Patience {
     return this.#absent.has(peer);
   }
 
+  /** True for a while after it was found to be absent, longer each time. */
+  rests(peer: PeerId): boolean {
+    const absence = this.#absent.get(peer);
+    return absence !== undefined && this.now() < absence.sinceMs + absence.restMs;
+  }
+
   /** It let a deadline pass, or it has caught up. */
   note(peer: PeerId, isAbsent: boolean): void {
-    if (isAbsent) this.#absent.add(peer);
-    else this.#absent.delete(peer);
+    if (!isAbsent) this.#absent.delete(peer);
+    if (!isAbsent || this.rests(peer)) return;
+    const { absentFirstMs, absentMostMs } = LIMITS.pipeline;
+    const lastMs = this.#absent.get(peer)?.restMs;
+    const restMs = lastMs === undefined ? absentFirstMs : Math.min(2 * lastMs, absentMostMs);
+    this.#absent.set(peer, { sinceMs: this.now(), restMs });
   }
 
   /** When a wait that began then ends: no later than what is left of the step's cap allows. */

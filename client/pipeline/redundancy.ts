@@ -14,6 +14,12 @@ export interface Loss {
   afterLoss: number;
 }
 
+/** A link, as far as it matters for what goes over it again. */
+export interface LossyLink extends Loss {
+  /** Data goes slowly there: whatever goes beside it makes it later. */
+  isSlow: boolean;
+}
+
 export const NO_LOSS: Loss = { share: 0, gone: 0, afterLoss: 0 };
 
 /** The packets of one part: how many were sent, and what is known to have become of them. */
@@ -88,13 +94,15 @@ function next({ share, gone, afterLoss, wasGone }: Loss & { wasGone: boolean }, 
  * How often the packets of a part are sent, where parts may be lost and nobody asks for them again: as often as leaves few enough lost, within
  * bounds. What costs little is to come in time, too: partial sums of scores and gradients of the loss, without which a micro-batch does not
  * count. Larger parts go again only where they are gone for good: where the transport sends lost packets again by itself, late ones cost less
- * than twice the traffic would.
+ * than twice the traffic would; and on a slow link only where much is gone.
  */
-export function copiesOf(partBytes: number, { share, gone }: Pick<Loss, 'share' | 'gone'>): number {
+export function copiesOf(partBytes: number, { share, gone, isSlow }: Omit<LossyLink, 'afterLoss'>): number {
   const { lossWorthCopies, smallParts, mediumParts } = LIMITS.pipeline;
   if (share < lossWorthCopies) return 1;
   if (partBytes <= smallParts.bytes) return enoughOf(share, smallParts);
-  return partBytes <= mediumParts.bytes ? enoughOf(gone, mediumParts) : 1;
+  if (partBytes > mediumParts.bytes) return 1;
+  const { lossLeft, lossLeftIfSlow, copies } = mediumParts;
+  return enoughOf(gone, { lossLeft: isSlow ? lossLeftIfSlow : lossLeft, copies });
 }
 
 function enoughOf(lost: number, { lossLeft, copies }: { lossLeft: number; copies: number }): number {
@@ -114,7 +122,7 @@ export const packetsAtOnce = ({ share }: Pick<Loss, 'share'>): number =>
 export function waysAgain(
   to: PeerId,
   partBytes: number,
-  link: Loss,
+  link: LossyLink,
   others: readonly { peer: PeerId; gone: number }[],
 ): PeerId[] {
   const copies = copiesOf(partBytes, link);

@@ -9,6 +9,8 @@ import { Lateness } from './lateness.ts';
 export class Sender {
   /** Parts up to this one have left, or will not come. */
   through = -1;
+  /** True where the lane is this block's own. */
+  isOwn = false;
   /** How much later than another lane's its first sign of a part comes; not at all where it is the first itself. */
   readonly behind = new Lateness(LIMITS.pipeline.behindFirstMs);
   readonly #signsMs = new Map<number, number>();

@@ -35,6 +35,8 @@ export interface Transport {
   whenWritable(peer: PeerId): Promise<boolean>;
   /** When anything last came from a peer, be it no more than an acknowledgement; left out, or -Infinity: that is not known. */
   heardAtMs?(peer: PeerId): number;
+  /** True where data goes slowly to a peer: whatever goes beside it makes it later. Left out: no link is. */
+  isSlow?(peer: PeerId): boolean;
   stats(): TransportStats;
   close(): void;
 }

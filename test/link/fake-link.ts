@@ -9,6 +9,7 @@ export class FakeLink implements Link {
   closed = false;
   queuedBytes = 0;
   readonly heardAtMs = -Infinity;
+  readonly isSlow = false;
   readonly options: LinkOptions;
   readonly key: string;
   /** The offer that this side answered. */

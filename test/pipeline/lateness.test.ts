@@ -5,13 +5,16 @@ import { Patience } from '../../client/pipeline/patience.ts';
 import type { PartFrame } from '../../shared/frames.ts';
 import { LIMITS } from '../../shared/limits.ts';
 
-const { behindLeastMs, behindMostMs, lateParts, lossWorthCopies } = LIMITS.pipeline;
+const { absentFirstMs, absentMostMs, behindLeastMs, behindMostMs, lateParts, lossWorthCopies } =
+  LIMITS.pipeline;
 
 /** Parts of one frame each, one micro-batch a step; of the first lane unless said otherwise. */
-function link(options: { patience?: Patience; lanes?: string[]; window?: () => [number, number] } = {}) {
-  const { patience, lanes = ['a'], window = () => [0, 1_000] } = options;
+function link(
+  options: { patience?: Patience; capMs?: number; lanes?: string[]; window?: () => [number, number] } = {},
+) {
+  const { patience, capMs = 60_000, lanes = ['a'], window = () => [0, 1_000] } = options;
   let nowMs = 0;
-  const own = patience ?? new Patience('deadline', 4, 60_000, () => nowMs);
+  const own = patience ?? new Patience('deadline', 4, capMs, () => nowMs);
   const inbox = new Inbox({
     kind: 'forward',
     format: 'float32',
@@ -47,6 +50,10 @@ function link(options: { patience?: Patience; lanes?: string[]; window?: () => [
     inbox,
     come: (step: number, { lane = 0, attempt = 0 } = {}) =>
       assert.equal(inbox.add(lanes[lane], frameOf(step, lane, attempt)), null),
+    comeOwn: (step: number, lane: number) => inbox.addOwn(step, 0, lane, new Float32Array(2)),
+    pass: (ms: number) => (nowMs += ms),
+    waitMs: (step: number) => inbox.dueMs(step, 0) - nowMs,
+    isAbsent: (peer: string) => own.isAbsent(peer),
     /** Waits for a part as long as it may take, and goes on. */
     giveUp: (step: number) => {
       nowMs = Math.max(nowMs, inbox.dueMs(step, 0));
@@ -147,5 +154,56 @@ describe('a lane without a sign', () => {
     };
     assert.ok(waitMs(0) >= behindMostMs, `${waitMs(0)} ms`);
     assert.ok(waitMs(0.1) >= behindLeastMs && waitMs(0.1) < behindMostMs, `${waitMs(0.1)} ms`);
+  });
+});
+
+describe('a lane that let its deadline pass without a sign', () => {
+  it('is absent until it has caught up', () => {
+    const { come, giveUp, waitMs, isAbsent } = link({ lanes: ['a', 'b'] });
+    come(0);
+    giveUp(0);
+    assert.ok(isAbsent('b'));
+    come(1);
+    assert.equal(waitMs(1), -Infinity);
+    giveUp(1);
+    come(1, { lane: 1 });
+    assert.ok(!isAbsent('b'));
+    come(2);
+    assert.ok(waitMs(2) > 0);
+  });
+
+  it('is not absent where the cap of the step cut its time short', () => {
+    const { come, giveUp, waitMs, isAbsent } = link({ lanes: ['a', 'b'], capMs: 50 });
+    come(0);
+    assert.equal(waitMs(0), 50);
+    giveUp(0);
+    come(1);
+    assert.ok(waitMs(1) <= 0, 'the cap is used up');
+    giveUp(1);
+    assert.ok(!isAbsent('b'));
+  });
+
+  it('is waited for now and then by whoever is ahead of everybody, and by nobody else', () => {
+    const { come, comeOwn, giveUp, pass, waitMs, isAbsent } = link({ lanes: ['self', 'b', 'c'] });
+    let step = 0;
+    const next = (): number => {
+      comeOwn(++step, 0);
+      return waitMs(step);
+    };
+    comeOwn(0, 0);
+    giveUp(0);
+    assert.ok(isAbsent('b') && isAbsent('c'));
+    for (let restMs = absentFirstMs; restMs <= 2 * absentMostMs; restMs *= 2) {
+      pass(Math.min(restMs, absentMostMs) - 1);
+      assert.equal(next(), -Infinity, `after less than ${restMs} ms`);
+      giveUp(step);
+      pass(1);
+      assert.ok(next() >= behindMostMs, `after ${restMs} ms`);
+      giveUp(step);
+    }
+    pass(absentMostMs);
+    assert.ok(next() > 0);
+    come(step, { lane: 2 });
+    assert.equal(waitMs(step), -Infinity, 'c has got as far: b is behind alone');
   });
 });

@@ -9,7 +9,7 @@ import { PACKET_NUMBERS, packetsOf, stretchAt, stretchesOf } from '../../shared/
 import { payloadBytes, WIRE_FORMATS } from '../../shared/wire.ts';
 
 const { framePackets, frameBytes, pieceBytes } = LIMITS.link;
-const { graceLeastMs, graceSpacings } = LIMITS.pipeline;
+const { deadlineFirstMs, deadlineLeastMs, graceLeastMs, graceSpacings } = LIMITS.pipeline;
 
 describe('the packets of a part', () => {
   const format = fc.constantFrom(...WIRE_FORMATS);
@@ -177,6 +177,55 @@ describe('a part that comes packet by packet', () => {
     const { clock, inbox, come } = lossy(7);
     for (let packet = 0; packet < 5; packet++) come(40, packet);
     assert.ok(Math.abs(inbox.dueMs(40, 0) - clock.nowMs - graceSpacings * 7) < 1e-6);
+  });
+
+  /** Of each part so many packets come, one each millisecond; and one more so long after the first, when the part was given up. */
+  const neverWhole = (packets: number, lateMs = 0) => {
+    const made = receiver();
+    const { clock, inbox, come } = made;
+    for (let step = 0; step < 40; step++) {
+      const startMs = clock.nowMs;
+      for (let packet = 0; packet < packets; packet++) {
+        clock.nowMs = startMs + packet;
+        come(step, packet);
+      }
+      clock.nowMs = Math.max(clock.nowMs, inbox.dueMs(step, 0));
+      inbox.take(step, 0);
+      if (lateMs === 0) continue;
+      clock.nowMs = Math.max(clock.nowMs, startMs + lateMs);
+      come(step, packets);
+    }
+    return made;
+  };
+
+  it('says how late its link is also where none is whole, once nothing more comes of it', () => {
+    const { clock, inbox, come } = neverWhole(4);
+    come(40, 0);
+    assert.ok(4 * deadlineLeastMs < deadlineFirstMs);
+    assert.ok(inbox.dueMs(40, 0) <= clock.nowMs + 4 * deadlineLeastMs);
+    const late = neverWhole(4, 300);
+    late.come(40, 0);
+    const waitMs = late.inbox.dueMs(40, 0) - late.clock.nowMs;
+    assert.ok(Math.abs(waitMs - 1.2 * 300) < 1, `what comes late says more, and that alone: ${waitMs} ms`);
+  });
+
+  it('is mostly there with most of what its link lets through, and shows how far apart that comes', () => {
+    const { clock, inbox, come } = neverWhole(3);
+    come(40, 0);
+    assert.ok(inbox.dueMs(40, 0) > clock.nowMs + graceLeastMs);
+    come(40, 3);
+    assert.equal(inbox.dueMs(40, 0), clock.nowMs + graceLeastMs, 'a quarter: three eighths is what comes');
+    const slow = receiver();
+    for (let step = 0; step < 40; step++) {
+      for (const packet of [0, 1, 2, 4, 5]) {
+        slow.clock.nowMs += 9;
+        slow.come(step, packet);
+      }
+      slow.clock.nowMs = slow.inbox.dueMs(step, 0);
+      slow.inbox.take(step, 0);
+    }
+    for (const packet of [0, 1, 2, 4]) slow.come(40, packet);
+    assert.ok(Math.abs(slow.inbox.dueMs(40, 0) - slow.clock.nowMs - graceSpacings * 9) < 1e-6);
   });
 
   it('has its whole deadline where nothing gets lost, and where it is asked for again', () => {

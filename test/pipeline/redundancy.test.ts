@@ -5,7 +5,7 @@ import {
   LossShare,
   packetsAtOnce,
   waysAgain,
-  type Loss,
+  type LossyLink,
 } from '../../client/pipeline/redundancy.ts';
 import { randomUniform } from '../../shared/counter-random.ts';
 import { LIMITS } from '../../shared/limits.ts';
@@ -13,7 +13,12 @@ import { LIMITS } from '../../shared/limits.ts';
 const { detours, lossWorthCopies, mediumParts, smallParts } = LIMITS.pipeline;
 
 /** A link on which what is lost is gone. */
-const losing = (share: number, afterLoss = share): Loss => ({ share, gone: share, afterLoss });
+const losing = (share: number, afterLoss = share): LossyLink => ({
+  ...{ share, gone: share, afterLoss },
+  isSlow: false,
+});
+/** The same where data goes slowly. */
+const slowly = (share: number): LossyLink => ({ ...losing(share), isSlow: true });
 
 describe('how often a part goes', () => {
   it('once where next to nothing is lost', () => {
@@ -23,26 +28,30 @@ describe('how often a part goes', () => {
 
   it('the oftener the less it costs and the more is lost', () => {
     const sizes = [smallParts.bytes, smallParts.bytes + 1, mediumParts.bytes, mediumParts.bytes + 1];
-    const copies = (loss: number) => sizes.map((bytes) => copiesOf(bytes, losing(loss)));
-    assert.deepEqual(copies(0.1), [2, 1, 1, 1]);
-    assert.deepEqual(copies(0.2), [3, 2, 2, 1]);
-    assert.deepEqual(copies(0.3), [4, 2, 2, 1]);
-    assert.deepEqual(copies(1), [4, 2, 2, 1]);
+    const copies = (link: LossyLink) => sizes.map((bytes) => copiesOf(bytes, link));
+    assert.deepEqual(copies(losing(0.1)), [2, 2, 2, 1]);
+    assert.deepEqual(copies(losing(0.2)), [3, 2, 2, 1]);
+    assert.deepEqual(copies(losing(0.3)), [4, 2, 2, 1]);
+    assert.deepEqual(copies(losing(1)), [4, 2, 2, 1]);
+    assert.deepEqual(copies(slowly(0.1)), [2, 1, 1, 1]);
+    assert.deepEqual(copies(slowly(0.2)), [3, 2, 2, 1]);
   });
 
   it('so that no more gets lost than may, and no oftener, within bounds', () => {
     for (let percent = 100 * lossWorthCopies; percent < 100; percent++) {
       const loss = percent / 100;
-      for (const of of [smallParts, mediumParts]) {
-        const copies = copiesOf(of.bytes, losing(loss));
-        if (copies < of.copies) assert.ok(loss ** copies <= of.lossLeft + 1e-9, `${copies} at ${loss}`);
-        if (copies > 1) assert.ok(loss ** (copies - 1) > of.lossLeft, `${copies} at ${loss}`);
-      }
+      const check = (copies: number, lossLeft: number, most: number) => {
+        if (copies < most) assert.ok(loss ** copies <= lossLeft + 1e-9, `${copies} at ${loss}`);
+        if (copies > 1) assert.ok(loss ** (copies - 1) > lossLeft, `${copies} at ${loss}`);
+      };
+      for (const { bytes, lossLeft, copies } of [smallParts, mediumParts])
+        check(copiesOf(bytes, losing(loss)), lossLeft, copies);
+      check(copiesOf(mediumParts.bytes, slowly(loss)), mediumParts.lossLeftIfSlow, mediumParts.copies);
     }
   });
 
   it('once where it is large and its transport sends lost packets again by itself', () => {
-    const late = { share: 0.3, gone: 0.02, afterLoss: 0.02 };
+    const late = { share: 0.3, gone: 0.02, afterLoss: 0.02, isSlow: false };
     assert.equal(copiesOf(mediumParts.bytes, late), 1);
     assert.equal(copiesOf(smallParts.bytes, late), 4);
   });
@@ -122,7 +131,7 @@ describe('the ways of a part that goes again', () => {
   });
 
   it('are straight where what is lost comes late: others could not bring it sooner', () => {
-    const late = { share: 0.5, gone: 0.01, afterLoss: 0.6 };
+    const late = { share: 0.5, gone: 0.01, afterLoss: 0.6, isSlow: false };
     assert.deepEqual(waysAgain('to', small, late, good), ['to', 'to', 'to']);
     assert.deepEqual(waysAgain('to', medium, late, good), []);
   });

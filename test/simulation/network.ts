@@ -142,6 +142,10 @@ class SimTransport implements Transport {
     });
   }
 
+  isSlow(peer: PeerId): boolean {
+    return 1000 * this.network.shapeOf(this.self, peer).bytesPerMs < LIMITS.link.slowBytesPerSecond;
+  }
+
   stats(): TransportStats {
     return { ...this.#stats };
   }

@@ -4,6 +4,7 @@ import { copiesOf } from '../../client/pipeline/redundancy.ts';
 import { makeReport } from '../../client/swarm/record/report.ts';
 import { hashText, randomUniform } from '../../shared/counter-random.ts';
 import { decodeFrame } from '../../shared/frames.ts';
+import { LIMITS } from '../../shared/limits.ts';
 import { stretchAt } from '../../shared/packets.ts';
 import type { Report } from '../../shared/schema/report.ts';
 import type { RunConfig } from '../../shared/schema/config.ts';
@@ -98,7 +99,7 @@ describe('parts that are lost', () => {
       const all = counts.whole + counts.partial + counts.skipped;
       assert.ok(counts.skipped < 0.05 * all, `${counts.skipped} of ${all} are skipped`);
       // Parts are small here: they go several times once it is seen that they get lost.
-      const wanted = 1 - drop ** copiesOf(1, { share: drop, gone: drop });
+      const wanted = 1 - drop ** copiesOf(1, { share: drop, gone: drop, isSlow: false });
       for (const boundary of plan.boundaries) {
         for (const share of arrivedOf(boundary))
           assert.ok(Math.abs(share - wanted) < 0.03, `${share} of what was sent came in time`);
@@ -112,6 +113,24 @@ describe('parts that are lost', () => {
       );
     });
   }
+
+  it('parts of some size go again unless links are slow, which are slower by that', async () => {
+    const config = configOf({ widths: [700], batch: 64, steps: 10, rule: 'deadline', faults: { drop: 0.1 } });
+    const resentShare = async (bytesPerMs: number): Promise<number> => {
+      const room = new SimRoom(4);
+      const ids = room.peers.map(({ id }) => id);
+      for (const a of ids) for (const b of ids) if (a < b) room.network.shape(a, b, { bytesPerMs });
+      assert.ok(await room.settle());
+      await room.train(config);
+      const { plan } = makeReport(room.peers[0].swarm.record);
+      room.close();
+      const [{ forward_bytes, backward_bytes, resent_bytes }] = plan.boundaries;
+      return resent_bytes / (forward_bytes + backward_bytes);
+    };
+    const slowBytesPerMs = LIMITS.link.slowBytesPerSecond / 1000;
+    const [slow, fast] = [await resentShare(0.9 * slowBytesPerMs), await resentShare(1.1 * slowBytesPerMs)];
+    assert.ok(slow < 0.05 && fast > 0.3, `${slow} on slow links, ${fast} on others`);
+  });
 
   it('without copies, as many parts come as losses leave, and micro-batches are skipped', async () => {
     const config = configOf({ steps: 150, rule: 'deadline', copies: false, faults: { drop: 0.3 } });

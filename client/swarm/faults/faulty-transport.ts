@@ -76,6 +76,10 @@ export class FaultyTransport implements Transport {
     return this.inner.heardAtMs?.(peer) ?? -Infinity;
   }
 
+  isSlow(peer: PeerId): boolean {
+    return this.inner.isSlow?.(peer) ?? false;
+  }
+
   stats(): TransportStats {
     return this.inner.stats();
   }

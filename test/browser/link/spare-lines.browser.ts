@@ -43,6 +43,7 @@ describe('spare connections for data', () => {
       await until('all connections', () => lab.connections.length === ENDS * LIMITS.link.connections);
       await send(from, to, 300);
       assert.equal(lab.connections.length, ENDS * LIMITS.link.connections);
+      assert.isTrue(from.mesh.isSlow(to.id));
       assert.isTrue(from.mesh.send(to.id, 'control', pattern(50, 1)));
       await until('the control message', () => to.got('control').length === 1);
       assert.equal(room.log.length, signals, 'the server has no part in it');
@@ -77,6 +78,8 @@ describe('spare connections for data', () => {
     await lab.join(a, b);
     await send(b, a, 300);
     assert.equal(lab.connections.length, ENDS);
+    assert.isFalse(b.mesh.isSlow(a.id));
+    assert.isFalse(b.mesh.isSlow('pzzzzzzzzz'));
   });
 
   it('carry nothing any more where data goes fast after all', async () => {
@@ -99,6 +102,7 @@ describe('spare connections for data', () => {
     const before = await bytesOf();
     await send(b, a, 300);
     assert.equal(await bytesOf(), before);
+    assert.isFalse(b.mesh.isSlow(a.id));
   });
 
   it('take the link with them when they break, and it is made anew', async () => {
