@@ -141,7 +141,8 @@ export class Deadlines {
     if (signMs === undefined && silentMs !== undefined) patience.waitedInSilence(silentMs);
     if (signMs !== undefined && sender.through - sequence < patience.inFlight) patience.waitedInVain(signMs);
     // What the step's cap cut short says nothing of the sender.
-    const isWaitedFor = othersMs === undefined || patience.now() - othersMs >= this.#behindMs(sender, patience);
+    const isWaitedFor =
+      othersMs === undefined || patience.now() - othersMs >= this.#behindMs(sender, patience);
     if (sender.through < sequence && isWaitedFor) patience.note(sender.peer, true);
   }
 
