@@ -227,6 +227,7 @@ export const LIMITS = {
     lossWorthCopies: 0.02,
     /** ... by their size as often as leaves so much lost, at most so many times. */
     smallParts: { bytes: 2 * 1024, lossLeft: 0.02, copies: 4 },
+    lightParts: { bytes: 16 * 1024, copies: 4 },
     mediumParts: { bytes: 64 * 1024, lossLeft: 0.02, lossLeftIfSlow: 0.15, copies: 2 },
     /** How long after the last packet of a part that is mostly here another is waited for, at least, and in times of what is usual on the link. */
     graceLeastMs: 10,

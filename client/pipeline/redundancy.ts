@@ -94,15 +94,16 @@ function next({ share, gone, afterLoss, wasGone }: Loss & { wasGone: boolean }, 
  * How often the packets of a part are sent, where parts may be lost and nobody asks for them again: as often as leaves few enough lost, within
  * bounds. What costs little is to come in time, too: partial sums of scores and gradients of the loss, without which a micro-batch does not
  * count. Larger parts go again only where they are gone for good: where the transport sends lost packets again by itself, late ones cost less
- * than twice the traffic would; and on a slow link only where much is gone.
+ * than twice the traffic would; and on a slow link only where much is gone, and not too often.
  */
 export function copiesOf(partBytes: number, { share, gone, isSlow }: Omit<LossyLink, 'afterLoss'>): number {
-  const { lossWorthCopies, smallParts, mediumParts } = LIMITS.pipeline;
+  const { lossWorthCopies, smallParts, lightParts, mediumParts } = LIMITS.pipeline;
   if (share < lossWorthCopies) return 1;
   if (partBytes <= smallParts.bytes) return enoughOf(share, smallParts);
   if (partBytes > mediumParts.bytes) return 1;
   const { lossLeft, lossLeftIfSlow, copies } = mediumParts;
-  return enoughOf(gone, { lossLeft: isSlow ? lossLeftIfSlow : lossLeft, copies });
+  if (isSlow) return enoughOf(gone, { lossLeft: lossLeftIfSlow, copies });
+  return enoughOf(gone, { lossLeft, copies: partBytes <= lightParts.bytes ? lightParts.copies : copies });
 }
 
 function enoughOf(lost: number, { lossLeft, copies }: { lossLeft: number; copies: number }): number {

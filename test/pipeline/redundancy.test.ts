@@ -10,7 +10,7 @@ import {
 import { randomUniform } from '../../shared/counter-random.ts';
 import { LIMITS } from '../../shared/limits.ts';
 
-const { detours, lossWorthCopies, mediumParts, smallParts } = LIMITS.pipeline;
+const { detours, lightParts, lossWorthCopies, mediumParts, smallParts } = LIMITS.pipeline;
 
 /** A link on which what is lost is gone. */
 const losing = (share: number, afterLoss = share): LossyLink => ({
@@ -27,14 +27,14 @@ describe('how often a part goes', () => {
   });
 
   it('the oftener the less it costs and the more is lost', () => {
-    const sizes = [smallParts.bytes, smallParts.bytes + 1, mediumParts.bytes, mediumParts.bytes + 1];
+    const sizes = [smallParts, lightParts, mediumParts].flatMap(({ bytes }) => [bytes, bytes + 1]);
     const copies = (link: LossyLink) => sizes.map((bytes) => copiesOf(bytes, link));
-    assert.deepEqual(copies(losing(0.1)), [2, 2, 2, 1]);
-    assert.deepEqual(copies(losing(0.2)), [3, 2, 2, 1]);
-    assert.deepEqual(copies(losing(0.3)), [4, 2, 2, 1]);
-    assert.deepEqual(copies(losing(1)), [4, 2, 2, 1]);
-    assert.deepEqual(copies(slowly(0.1)), [2, 1, 1, 1]);
-    assert.deepEqual(copies(slowly(0.2)), [3, 2, 2, 1]);
+    assert.deepEqual(copies(losing(0.1)), [2, 2, 2, 2, 2, 1]);
+    assert.deepEqual(copies(losing(0.2)), [3, 3, 3, 2, 2, 1]);
+    assert.deepEqual(copies(losing(0.3)), [4, 4, 4, 2, 2, 1]);
+    assert.deepEqual(copies(losing(1)), [4, 4, 4, 2, 2, 1]);
+    assert.deepEqual(copies(slowly(0.1)), [2, 1, 1, 1, 1, 1]);
+    assert.deepEqual(copies(slowly(0.3)), [4, 2, 2, 2, 2, 1]);
   });
 
   it('so that no more gets lost than may, and no oftener, within bounds', () => {
@@ -44,8 +44,8 @@ describe('how often a part goes', () => {
         if (copies < most) assert.ok(loss ** copies <= lossLeft + 1e-9, `${copies} at ${loss}`);
         if (copies > 1) assert.ok(loss ** (copies - 1) > lossLeft, `${copies} at ${loss}`);
       };
-      for (const { bytes, lossLeft, copies } of [smallParts, mediumParts])
-        check(copiesOf(bytes, losing(loss)), lossLeft, copies);
+      for (const { bytes, copies } of [smallParts, lightParts, mediumParts])
+        check(copiesOf(bytes, losing(loss)), mediumParts.lossLeft, copies);
       check(copiesOf(mediumParts.bytes, slowly(loss)), mediumParts.lossLeftIfSlow, mediumParts.copies);
     }
   });
@@ -53,6 +53,7 @@ describe('how often a part goes', () => {
   it('once where it is large and its transport sends lost packets again by itself', () => {
     const late = { share: 0.3, gone: 0.02, afterLoss: 0.02, isSlow: false };
     assert.equal(copiesOf(mediumParts.bytes, late), 1);
+    assert.equal(copiesOf(lightParts.bytes, late), 1);
     assert.equal(copiesOf(smallParts.bytes, late), 4);
   });
 
