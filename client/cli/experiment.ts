@@ -2,6 +2,7 @@ import { FlagError } from '../../shared/flags.ts';
 import { BuildError } from '../../signaling/build.ts';
 import { StartError } from '../../signaling/server.ts';
 import { BrowserError } from './chromium.ts';
+import { BrowserRooms } from './experiment/browser-rooms.ts';
 import { EXPERIMENT_HELP, parseExperimentOptions, type ExperimentOptions } from './experiment/options.ts';
 import { Store } from './experiment/store.ts';
 import { Volatility } from './experiment/volatility.ts';
@@ -16,8 +17,13 @@ const EXPLAINED = [BrowserError, BuildError, PeerPageError, RigError, StartError
 
 async function main({ settings, out, browser }: ExperimentOptions): Promise<number> {
   const terminal = new Terminal(process.stdout);
-  const experiment = new Volatility(settings, new Store(out, settings), terminal, browser);
-  const interruption = closeOnSignal(() => experiment.close(), terminal);
+  const rooms = new BrowserRooms(settings, browser);
+  const experiment = new Volatility(settings, new Store(out, settings), terminal, () => rooms.open());
+  const close = () => {
+    experiment.stop();
+    return rooms.close();
+  };
+  const interruption = closeOnSignal(close, terminal);
   try {
     await experiment.run();
     return 0;
@@ -31,7 +37,7 @@ async function main({ settings, out, browser }: ExperimentOptions): Promise<numb
     terminal.line(`What is done is kept in ${out}: the same command goes on from there.`);
     return isInterrupted ? (interruption.signal.reason as number) : 1;
   } finally {
-    await experiment.close();
+    await close();
     interruption.forget();
   }
 }

@@ -158,6 +158,10 @@ export class SwarmRig {
     return this.#first((peer) => peer.replan());
   }
 
+  nowMs(): number {
+    return Date.now();
+  }
+
   /** The room as a surviving page sees it. */
   snapshot(): Promise<RoomSnapshot> {
     return this.#first((peer) => peer.snapshot());

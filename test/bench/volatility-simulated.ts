@@ -2,18 +2,15 @@ import {
   cellsOf,
   configOf,
   FULL,
-  linkDelays,
-  PEERS,
   TROUBLES,
   type Cell,
   type Settings,
 } from '../../client/cli/experiment/grid.ts';
 import { table } from '../../client/cli/progress.ts';
-import { EmulatedCompute } from '../../client/engine/emulated.ts';
 import { makeReport } from '../../client/swarm/record/report.ts';
 import { readChoice, readFlags, readWhole } from '../../shared/flags.ts';
-import { SimRoom } from '../simulation/sim-room.ts';
 import { mnist } from './mnist.ts';
+import { emulatedRoom } from './simulated-room.ts';
 
 /**
  * How fast is each cut under each rule and trouble? The cells of `npm run experiment -- volatility` on virtual time: the real engine, the
@@ -58,27 +55,8 @@ const SETTINGS: Settings = {
 };
 const data = mnist();
 
-function roomOf(): SimRoom {
-  const room: SimRoom = new SimRoom(0, {
-    data,
-    wrap: (device) => {
-      const clock = room.time.clockFor(
-        () => true,
-        () => 0,
-      );
-      return new EmulatedCompute(device, SETTINGS.deviceMs, clock);
-    },
-    // What the simulated device itself takes must not count.
-    speeds: Array<number>(PEERS).fill(1e6),
-  });
-  for (let i = 0; i < PEERS; i++) room.add();
-  for (const { a, b, ms } of linkDelays())
-    room.network.shape(room.peers[a - 1].id, room.peers[b - 1].id, { latencyMs: ms });
-  return room;
-}
-
 async function cellRow(cell: Cell): Promise<string[]> {
-  const room = roomOf();
+  const room = emulatedRoom(data, SETTINGS.deviceMs);
   try {
     await room.settle();
     await room.train({ ...configOf(cell, SETTINGS, null), steps: STEPS }, LIMIT_MS);

@@ -48,6 +48,15 @@ describe('the table of an experiment', () => {
     assert.match(text, /2 of 3 runs, 1 min 30 s this time/);
   });
 
+  it('tells of processors only where they could decide', () => {
+    const told = (runsIn: 'browsers' | 'simulation') =>
+      markdown([summary({})], { ...FULL, runsIn }, sweep, progress);
+    assert.match(told('browsers'), /in real browsers, 2 rooms at a time/);
+    assert.match(told('browsers'), /## Processors busy[^]*\| hybrid, deadline \| 1\.2 \|/);
+    assert.match(told('simulation'), /in the simulation, on virtual time/);
+    assert.doesNotMatch(told('simulation'), /[Pp]rocessor/);
+  });
+
   it('says which wait served stall best', () => {
     const tried = [
       { resendMs: 100, stepsPerSecond: 1 },

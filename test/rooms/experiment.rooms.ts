@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { BrowserRooms } from '../../client/cli/experiment/browser-rooms.ts';
 import { cellsOf, QUICK, type Settings } from '../../client/cli/experiment/grid.ts';
 import { Store } from '../../client/cli/experiment/store.ts';
 import { Volatility } from '../../client/cli/experiment/volatility.ts';
@@ -22,11 +23,12 @@ const settings: Settings = {
 async function run(dir: string): Promise<string> {
   let said = '';
   const terminal = new Terminal({ write: (text: string) => (said += text) });
-  const experiment = new Volatility(settings, new Store(dir, settings), terminal, null);
+  const rooms = new BrowserRooms(settings, null);
+  const experiment = new Volatility(settings, new Store(dir, settings), terminal, () => rooms.open());
   try {
     await experiment.run();
   } finally {
-    await experiment.close();
+    await rooms.close();
   }
   return said;
 }

@@ -92,13 +92,13 @@ function denseLayers(model: ModelSpec, states: readonly LayerState[]): Layers {
 
 function classOf({ background, above, dense }: Layers, image: Uint8Array): number {
   const [first, ...rest] = dense;
-  let h = background.slice();
-  for (let p = 0; p < image.length; p++) if (image[p] > 0) addRow(h, first.kernel, p, above[image[p]]);
+  const terms = new Terms(Math.max(image.length, ...dense.map(({ outputs }) => outputs)) + 3);
+  for (let p = 0; p < image.length; p++) if (image[p] > 0) terms.add(p, above[image[p]]);
+  let h = terms.addTo(background.slice(), first.kernel);
   let isRelu = first.isRelu;
   for (const layer of rest) {
-    const next = layer.bias.slice();
-    for (let i = 0; i < h.length; i++) if (!isRelu || h[i] > 0) addRow(next, layer.kernel, i, h[i]);
-    h = next;
+    for (let i = 0; i < h.length; i++) if (!isRelu || h[i] > 0) terms.add(i, h[i]);
+    h = terms.addTo(layer.bias.slice(), layer.kernel);
     isRelu = layer.isRelu;
   }
   let best = 0;
@@ -106,10 +106,39 @@ function classOf({ background, above, dense }: Layers, image: Uint8Array): numbe
   return best;
 }
 
-/** sums += factor * row */
-function addRow(sums: Float32Array, kernel: Float32Array, row: number, factor: number): void {
-  const start = row * sums.length;
-  for (let j = 0; j < sums.length; j++) sums[j] += factor * kernel[start + j];
+/** The numbers of a sample that are not zero, and the rows of a kernel that they belong to. */
+class Terms {
+  readonly #rows: Int32Array;
+  readonly #factors: Float32Array;
+  #count = 0;
+
+  constructor(most: number) {
+    this.#rows = new Int32Array(most);
+    this.#factors = new Float32Array(most);
+  }
+
+  add(row: number, factor: number): void {
+    this.#rows[this.#count] = row;
+    this.#factors[this.#count++] = factor;
+  }
+
+  /** sums + the sum of factor * row, four rows at a time: that is a quarter of the loads and stores. Empties this. */
+  addTo(sums: Float32Array, kernel: Float32Array): Float32Array {
+    const width = sums.length;
+    const [rows, factors] = [this.#rows, this.#factors];
+    while (this.#count % 4 !== 0) this.add(0, 0);
+    for (let i = 0; i < this.#count; i += 4) {
+      const [f0, f1, f2, f3] = [factors[i], factors[i + 1], factors[i + 2], factors[i + 3]];
+      const r0 = rows[i] * width;
+      const r1 = rows[i + 1] * width;
+      const r2 = rows[i + 2] * width;
+      const r3 = rows[i + 3] * width;
+      for (let j = 0; j < width; j++)
+        sums[j] += f0 * kernel[r0 + j] + f1 * kernel[r1 + j] + f2 * kernel[r2 + j] + f3 * kernel[r3 + j];
+    }
+    this.#count = 0;
+    return sums;
+  }
 }
 
 /** Put together from the pieces that peers hold; one that is missing is an error. */

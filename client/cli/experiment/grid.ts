@@ -83,6 +83,8 @@ export interface Settings {
   ways: readonly string[];
   /** Longest waits between requests for a part that are tried; the best is used. One: nothing to try. */
   resendMs: readonly number[];
+  /** Real browsers, or the simulation: the same engine where no processor decides. */
+  runsIn: 'browsers' | 'simulation';
   /** Rooms that train at the same time. */
   rooms: number;
 }
@@ -107,6 +109,7 @@ export const FULL: Settings = {
   troubles: TROUBLES.map(({ name }) => name),
   ways: ALL_WAYS,
   resendMs: [125, 250, 500, 1000],
+  runsIn: 'browsers',
   rooms: 2,
 };
 

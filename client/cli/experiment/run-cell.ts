@@ -5,11 +5,11 @@ import type { LayerState } from '../../ports/compute.ts';
 import { shareUsed } from '../../swarm/record/report.ts';
 import { percent } from '../progress.ts';
 import { RigError } from '../rig-error.ts';
-import type { SwarmRig } from '../rig.ts';
 import { denseAccuracy, firstOf, type TestImages } from './dense-accuracy.ts';
 import type { Cell, Settings } from './grid.ts';
 import { accuracyAt, isOver, secondsTo, type Outcome, type Point } from './outcome.ts';
 import { ProcessorWatch } from './processors.ts';
+import type { TrainingRoom } from './training-room.ts';
 
 /** From the question to the first step: devices are timed, blocks loaded. */
 const READY_MS = 120_000;
@@ -38,7 +38,7 @@ export type OnProgress = (seconds: number, last: Point | null) => void;
 
 /** Trains one cell in a room that is linked up, and leaves the room ready for the next. */
 export async function runCell(
-  rig: SwarmRig,
+  room: TrainingRoom,
   cell: Cell,
   config: RunConfig,
   settings: Settings,
@@ -46,7 +46,7 @@ export async function runCell(
   onProgress: OnProgress,
 ): Promise<Outcome> {
   const isEnough = (seconds: number, curve: readonly Point[]) => isOver(settings, seconds, curve);
-  const { curve, stepsPerSecond, busyProcessors, traffic, report } = await train(rig, config, {
+  const { curve, stepsPerSecond, busyProcessors, traffic, report } = await train(room, config, {
     everySeconds: settings.everySeconds,
     test: (states, count) => denseAccuracy(config.model, states, firstOf(images, count)),
     images: images.labels.length,
@@ -56,7 +56,7 @@ export async function runCell(
     timeoutMs: settings.seconds * 1000,
   });
   const { plan, micro_batches: ledger, final } = report;
-  const outside = await denseAccuracy(config.model, await rig.weights(), images);
+  const outside = await denseAccuracy(config.model, await room.weights(), images);
   if (Math.abs(outside - final.test_accuracy) > TEST_MISFIT)
     throw new RigError(
       `The room's own test says ${percent(final.test_accuracy)}, the test from outside ${percent(outside)}: one of them is wrong.`,
@@ -85,8 +85,8 @@ export async function runCell(
 }
 
 /** Steps per second of a run of so many seconds, its model not looked at. */
-export async function paceOf(rig: SwarmRig, config: RunConfig, seconds: number): Promise<number> {
-  const { stepsPerSecond } = await train(rig, config, {
+export async function paceOf(room: TrainingRoom, config: RunConfig, seconds: number): Promise<number> {
+  const { stepsPerSecond } = await train(room, config, {
     everySeconds: Infinity,
     test: () => Promise.resolve(0),
     images: 0,
@@ -115,7 +115,7 @@ interface TrainOptions {
  * that tests take little of the processors that train, looks far from the target get some images now and all of them afterwards (when
  * another room may be training, where there are several).
  */
-async function train(rig: SwarmRig, config: RunConfig, options: TrainOptions): Promise<Trained> {
+async function train(room: TrainingRoom, config: RunConfig, options: TrainOptions): Promise<Trained> {
   const { everySeconds, test, images, target, isEnough, onProgress, timeoutMs } = options;
   const processors = new ProcessorWatch();
   const curve: Point[] = [];
@@ -127,26 +127,26 @@ async function train(rig: SwarmRig, config: RunConfig, options: TrainOptions): P
   let beganMs: number | null = null;
   let last = { step: 0, t_ms: 0 };
   let points = 0;
-  await rig.start(config);
-  const { run } = await rig.follow(
+  await room.start(config);
+  const { run } = await room.follow(
     ({ run: { phase, last: newest } }) => {
       if (phase !== 'training') return phase === 'failed' || phase === 'finished';
       if (beganMs === null) processors.begin();
-      beganMs ??= Date.now();
+      beganMs ??= room.nowMs();
       last = newest ?? last;
-      return failure !== null || isEnough((Date.now() - beganMs) / 1000, curve);
+      return failure !== null || isEnough((room.nowMs() - beganMs) / 1000, curve);
     },
     {
       timeoutMs: READY_MS + timeoutMs,
       onSnapshot: async ({ run: { phase } }) => {
         if (phase !== 'training' || beganMs === null) return;
-        const seconds = (Date.now() - beganMs) / 1000;
+        const seconds = (room.nowMs() - beganMs) / 1000;
         onProgress(seconds, curve.at(-1) ?? null);
         if (seconds < everySeconds * (points + 1)) return;
         points++;
-        const states = await rig.weights();
+        const states = await room.weights();
         // Asked after the weights: they are no newer than that.
-        const { last: newest } = (await rig.snapshot()).run;
+        const { last: newest } = (await room.snapshot()).run;
         const { step, t_ms } = newest ?? { step: -1, t_ms: 1000 * seconds };
         testing = testing
           .then(async () => {
@@ -161,13 +161,13 @@ async function train(rig: SwarmRig, config: RunConfig, options: TrainOptions): P
   );
   if (run.phase !== 'training') throw new RigError(`The run ended too soon: ${run.message}`);
   const busyProcessors = processors.busy();
-  const traffic = await rig.traffic();
-  await rig.stop();
-  await rig.waitFor('finished', { timeoutMs: TEST_MS });
+  const traffic = await room.traffic();
+  await room.stop();
+  await room.waitFor('finished', { timeoutMs: TEST_MS });
   await testing;
   if (failure) throw failure as Error;
   for (const { point, states } of left) point.accuracy = await test(states, images);
-  const report = await rig.report();
+  const report = await room.report();
   const stepsPerSecond = (1000 * (last.step + 1)) / Math.max(1, last.t_ms);
   return { curve, stepsPerSecond, busyProcessors, traffic, report };
 }

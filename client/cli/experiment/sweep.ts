@@ -1,7 +1,7 @@
 import { LIMITS } from '../../../shared/limits.ts';
-import type { SwarmRig } from '../rig.ts';
 import { configOf, TROUBLES, type Settings } from './grid.ts';
 import { paceOf } from './run-cell.ts';
+import type { TrainingRoom } from './training-room.ts';
 
 /** Which longest wait between two requests for a part serves `stall` best. */
 export interface Sweep {
@@ -19,7 +19,7 @@ export const sweepRuns = ({ resendMs, ways }: Pick<Settings, 'resendMs' | 'ways'
 
 /** Tries all waits on a vertical partition, the one with most to ask for. */
 export async function sweep(
-  room: () => Promise<SwarmRig>,
+  room: () => Promise<TrainingRoom>,
   settings: Settings,
   onRun: (done: number) => void,
 ): Promise<Sweep> {

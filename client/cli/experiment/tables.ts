@@ -78,19 +78,25 @@ export function sectionsOf(summaries: readonly Summary[], settings: Settings): T
         [forwardUsed, backwardUsed].map(shareShown).join(' / '),
       ),
     },
-    {
-      title: 'Processors busy',
-      note: `Of this machine, in the mean. Where nearly all are, they decide, and not the emulated devices.`,
-      rows: gridOf(summaries, ({ busyProcessors }) => busyProcessors.toFixed(1)),
-    },
+    ...(settings.runsIn === 'browsers' ? [processors(summaries)] : []),
   ];
+}
+
+const processors = (summaries: readonly Summary[]): TableSection => ({
+  title: 'Processors busy',
+  note: 'Of this machine, in the mean. Where nearly all are, they decide, and not the emulated devices.',
+  rows: gridOf(summaries, ({ busyProcessors }) => busyProcessors.toFixed(1)),
+});
+
+function placeText({ runsIn, rooms }: Settings): string {
+  if (runsIn === 'simulation') return 'in the simulation, on virtual time';
+  return `in real browsers, ${rooms === 1 ? 'one room' : `${rooms} rooms`} at a time`;
 }
 
 export const aboutText = (settings: Settings): string =>
   `${settings.model} on MNIST, ${settings.batch} samples a step in ${settings.microBatches} micro-batches, Adam at a constant ` +
-  `${settings.learningRate}; 4 equal devices (${settings.deviceMs} ms for the whole model's forward of a micro-batch) in real ` +
-  `browsers, links of 25 ± 10 ms one way, parts as ${settings.wire}, ${settings.rooms === 1 ? 'one room' : `${settings.rooms} rooms`} at a time, ${settings.seeds} ` +
-  `${settings.seeds === 1 ? 'seed' : 'seeds'}. Tests of the model take none of the time.`;
+  `${settings.learningRate}; 4 equal devices (${settings.deviceMs} ms for the whole model's forward of a micro-batch), links of 25 ± 10 ms one ` +
+  `way, parts as ${settings.wire}, ${placeText(settings)}, ${settings.seeds} ${settings.seeds === 1 ? 'seed' : 'seeds'}. Tests of the model take none of the time.`;
 
 export function sweepText({ tried, bestMs }: Sweep): string {
   if (tried.length === 0) return `Longest wait between requests for a part: ${bestMs} ms, not tried out.`;

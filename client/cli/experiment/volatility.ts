@@ -1,11 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { PEERS, cellsOf, configOf, linkDelays, type Cell, type Settings } from './grid.ts';
-import { Belongings } from '../belongings.ts';
-import { buildPage, removeDir } from '../page-build.ts';
+import { cellsOf, configOf, type Cell, type Settings } from './grid.ts';
 import { bar, duration, percent } from '../progress.ts';
-import { SwarmRig } from '../rig.ts';
 import type { Terminal } from '../terminal.ts';
 import { readTestImages, type TestImages } from './dense-accuracy.ts';
 import { summariesOf, type Point } from './outcome.ts';
@@ -14,6 +11,7 @@ import { runCell } from './run-cell.ts';
 import type { Store } from './store.ts';
 import { sweep, sweepRuns, type Sweep } from './sweep.ts';
 import { markdown, sweepText } from './tables.ts';
+import type { TrainingRoom } from './training-room.ts';
 
 /** Linking up, being measured and tested, beside the training. */
 const AROUND_MS = 16_000;
@@ -28,32 +26,34 @@ interface Running {
 
 /** The experiment from what is stored to what is missing: some rooms at a time, each of which takes the next cell when it is free. */
 export class Volatility {
-  readonly #belongings = new Belongings();
   readonly #running = new Map<Cell, Running>();
   #sweep: Sweep = { tried: [], bestMs: 0 };
-  #pageDir = '';
   #beganMs = Date.now();
   #doneNow = 0;
   #stopped = false;
 
+  /**
+   * @param openRoom gives a room that is linked up
+   * @param isOurs which of the runs are done here, by their place among all
+   */
   constructor(
     private readonly settings: Settings,
     private readonly store: Store,
     private readonly terminal: Terminal,
-    private readonly browser: string | null,
+    private readonly openRoom: () => Promise<TrainingRoom>,
+    private readonly isOurs: (run: number) => boolean = () => true,
   ) {}
 
   async run(): Promise<void> {
     const { settings, store, terminal } = this;
     const cells = cellsOf(settings);
     const done = store.outcomes();
-    const left = cells.filter(({ id }) => !done.has(id));
-    if (left.length < cells.length)
-      terminal.line(`${cells.length - left.length} of ${cells.length} runs are done already.`);
+    const left = cells.filter(({ id }, i) => !done.has(id) && this.isOurs(i));
+    const before = cells.filter(({ id }) => done.has(id)).length;
+    if (before > 0) terminal.line(`${before} of ${cells.length} runs are done already.`);
     if (left.length > 0) {
       const images = await readTestImages();
-      terminal.status('Building the page');
-      this.#pageDir = await this.#belongings.hold(buildPage(), removeDir);
+      terminal.status('Opening a room');
       this.#sweep = await this.#swept();
       terminal.line(sweepText(this.#sweep));
       this.#beganMs = Date.now();
@@ -67,9 +67,9 @@ export class Volatility {
     this.#write(cells);
   }
 
-  async close(): Promise<void> {
+  /** Begins no further run. */
+  stop(): void {
     this.#stopped = true;
-    await this.#belongings.close();
   }
 
   async #swept(): Promise<Sweep> {
@@ -77,7 +77,7 @@ export class Volatility {
     const stored = store.read('sweep.json') as Sweep | null;
     if (stored) return stored;
     const runs = sweepRuns(settings);
-    const room = new Replaceable(() => this.#room());
+    const room = new Replaceable(this.openRoom);
     try {
       const found = await sweep(
         () => room.get(),
@@ -97,7 +97,7 @@ export class Volatility {
 
   /** One room's share of the cells. Where one fails, it is tried again in a new room. */
   async #work(queue: Cell[], all: number, images: TestImages): Promise<void> {
-    const room = new Replaceable(() => this.#room());
+    const room = new Replaceable(this.openRoom);
     try {
       for (let cell = queue.shift(); cell && !this.#isStopped(); cell = queue.shift()) {
         for (let attempt = 1; ; attempt++) {
@@ -121,10 +121,10 @@ export class Volatility {
     return this.#stopped;
   }
 
-  async #runCell(rig: SwarmRig, cell: Cell, all: number, images: TestImages): Promise<void> {
+  async #runCell(room: TrainingRoom, cell: Cell, all: number, images: TestImages): Promise<void> {
     const config = configOf(cell, this.settings, this.#sweep.bestMs);
     try {
-      const outcome = await runCell(rig, cell, config, this.settings, images, (seconds, last) => {
+      const outcome = await runCell(room, cell, config, this.settings, images, (seconds, last) => {
         this.#running.set(cell, { seconds, last });
         this.terminal.status(this.#progress(all));
       });
@@ -161,25 +161,6 @@ export class Volatility {
     return (seconds * 1000 + AROUND_MS) / rooms;
   }
 
-  async #room(): Promise<SwarmRig> {
-    const { settings, browser } = this;
-    const rig = new SwarmRig({
-      peers: PEERS,
-      browser,
-      deviceMs: Array.from({ length: PEERS }, () => settings.deviceMs),
-      delays: linkDelays(),
-      pageDir: this.#pageDir,
-      isHidden: true,
-      onCpu: true,
-    });
-    await this.#belongings.hold(
-      rig.open().then(() => rig),
-      () => rig.close(),
-    );
-    await rig.whenLinked();
-    return rig;
-  }
-
   #write(cells: readonly Cell[]): void {
     const { settings, store, terminal } = this;
     const all = store.outcomes();
@@ -202,19 +183,19 @@ export class Volatility {
 
 /** A room that is opened when it is needed. */
 class Replaceable {
-  #rig: SwarmRig | null = null;
+  #room: TrainingRoom | null = null;
 
-  constructor(private readonly open: () => Promise<SwarmRig>) {}
+  constructor(private readonly open: () => Promise<TrainingRoom>) {}
 
-  async get(): Promise<SwarmRig> {
-    this.#rig ??= await this.open();
-    return this.#rig;
+  async get(): Promise<TrainingRoom> {
+    this.#room ??= await this.open();
+    return this.#room;
   }
 
   async close(): Promise<void> {
-    const rig = this.#rig;
-    this.#rig = null;
-    await rig?.close();
+    const room = this.#room;
+    this.#room = null;
+    await room?.close();
   }
 }
 
