@@ -36,7 +36,6 @@ export function emulatedRoom(data: ReturnType<typeof mnist>, deviceMs: number): 
 /** Trains each run in a new room, so that what it gives depends on nothing but the run. */
 export class SimulatedRoom implements TrainingRoom {
   #room: SimRoom;
-  #isFresh = true;
 
   constructor(
     private readonly data: ReturnType<typeof mnist>,
@@ -50,11 +49,8 @@ export class SimulatedRoom implements TrainingRoom {
   }
 
   async start(config: RunConfig): Promise<void> {
-    if (!this.#isFresh) {
-      this.#room.close();
-      this.#room = emulatedRoom(this.data, this.deviceMs);
-    }
-    this.#isFresh = false;
+    this.#room.close();
+    this.#room = emulatedRoom(this.data, this.deviceMs);
     await this.#room.settle();
     await this.#room.start(config);
   }

@@ -92,7 +92,7 @@ function denseLayers(model: ModelSpec, states: readonly LayerState[]): Layers {
 
 function classOf({ background, above, dense }: Layers, image: Uint8Array): number {
   const [first, ...rest] = dense;
-  const terms = new Terms(Math.max(image.length, ...dense.map(({ outputs }) => outputs)) + 3);
+  const terms = new Terms();
   for (let p = 0; p < image.length; p++) if (image[p] > 0) terms.add(p, above[image[p]]);
   let h = terms.addTo(background.slice(), first.kernel);
   let isRelu = first.isRelu;
@@ -108,26 +108,20 @@ function classOf({ background, above, dense }: Layers, image: Uint8Array): numbe
 
 /** The numbers of a sample that are not zero, and the rows of a kernel that they belong to. */
 class Terms {
-  readonly #rows: Int32Array;
-  readonly #factors: Float32Array;
-  #count = 0;
-
-  constructor(most: number) {
-    this.#rows = new Int32Array(most);
-    this.#factors = new Float32Array(most);
-  }
+  readonly #rows: number[] = [];
+  readonly #factors: number[] = [];
 
   add(row: number, factor: number): void {
-    this.#rows[this.#count] = row;
-    this.#factors[this.#count++] = factor;
+    this.#rows.push(row);
+    this.#factors.push(factor);
   }
 
   /** sums + the sum of factor * row, four rows at a time: that is a quarter of the loads and stores. Empties this. */
   addTo(sums: Float32Array, kernel: Float32Array): Float32Array {
     const width = sums.length;
     const [rows, factors] = [this.#rows, this.#factors];
-    while (this.#count % 4 !== 0) this.add(0, 0);
-    for (let i = 0; i < this.#count; i += 4) {
+    while (rows.length % 4 !== 0) this.add(0, 0);
+    for (let i = 0; i < rows.length; i += 4) {
       const [f0, f1, f2, f3] = [factors[i], factors[i + 1], factors[i + 2], factors[i + 3]];
       const r0 = rows[i] * width;
       const r1 = rows[i + 1] * width;
@@ -136,7 +130,7 @@ class Terms {
       for (let j = 0; j < width; j++)
         sums[j] += f0 * kernel[r0 + j] + f1 * kernel[r1 + j] + f2 * kernel[r2 + j] + f3 * kernel[r3 + j];
     }
-    this.#count = 0;
+    rows.length = factors.length = 0;
     return sums;
   }
 }
