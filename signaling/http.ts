@@ -8,7 +8,8 @@ const HEADERS: [name: string, value: string][] = [
     'Content-Security-Policy',
     [
       "default-src 'self'",
-      "script-src 'self'",
+      // WebAssembly: the CPU back-end's products.
+      "script-src 'self' 'wasm-unsafe-eval'",
       "worker-src 'self' blob:",
       "connect-src 'self' ws: wss:",
       "img-src 'self' data:",

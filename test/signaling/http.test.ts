@@ -219,8 +219,8 @@ describe('the page', () => {
     for (const path of ['/', '/main.js', LABELS, '/api/stats', '/nothing']) {
       const { headers } = await fetch(server.url + path, { method: 'HEAD' });
       const policy = headers.get('content-security-policy') ?? '';
-      assert.match(policy, /script-src 'self';/);
-      assert.doesNotMatch(policy, /unsafe-eval/);
+      assert.match(policy, /script-src 'self' 'wasm-unsafe-eval';/);
+      assert.doesNotMatch(policy, /'unsafe-eval'/);
       assert.equal(headers.get('x-content-type-options'), 'nosniff');
       assert.equal(headers.get('referrer-policy'), 'no-referrer');
     }

@@ -7,7 +7,7 @@ import { cpuWindows } from './cpu/windows.ts';
 import type { Kernels } from './kernels.ts';
 
 /**
- * Typed-array loops. They accumulate in double precision and change sums, weights and optimizer state in place, so
+ * Typed-array loops, and products in WebAssembly. They accumulate in double precision and change sums, weights and optimizer state in place, so
  * that training needs no transient copy of a parameter.
  */
 export const cpuKernels: Kernels = {

@@ -1,3 +1,5 @@
+import { PRODUCT_MODULE } from './product-module.ts';
+
 /** A matrix inside an array: entry (i, j) is at i * down + j * along. */
 export interface Matrix {
   data: Float32Array;
@@ -5,12 +7,28 @@ export interface Matrix {
   along: number;
 }
 
-/** Terms of a sum that are added up before the next: both factors then stay in the processor's cache. */
-const TERMS = 256;
+/** Rows, columns and terms of a sum that are multiplied at a time: the processor's caches then hold what is soon used again. */
+const [ROWS, COLUMNS, TERMS] = [256, 1024, 512];
+
+/** See product.wat. Places and distances are in bytes. */
+interface ProductModule {
+  memory: WebAssembly.Memory;
+  pack: (
+    from: number,
+    lane: number,
+    step: number,
+    lanes: number,
+    numbers: number,
+    to: number,
+    gap: number,
+  ) => void;
+  unpack: (from: number, gap: number, groups: number, numbers: number, to: number, step: number) => void;
+  multiply: (a: number, aGroups: number, b: number, bGroups: number, terms: number, sums: number) => void;
+}
 
 /**
  * start + a b, [rows, columns] with `terms` products a sum, accumulated in double precision in order. `start` is a matrix or null for
- * zeros; it may be the result's own array.
+ * zeros; it may be the result's own array. Throws where WebAssembly or its vectors are missing.
  */
 export function product(
   a: Matrix,
@@ -19,105 +37,80 @@ export function product(
   [rows, columns, terms]: readonly [number, number, number],
   result: Float32Array = new Float32Array(rows * columns),
 ): Float32Array {
-  // Long sums stop and go on, so what they have reached is kept in double precision.
-  const sums = terms > TERMS ? new Float64Array(rows * columns) : null;
-  for (let from = 0; from < terms || from === 0; from += TERMS) {
-    const to = Math.min(terms, from + TERMS);
-    const isLast = to === terms;
-    for (let i = 0; i < rows; i += 2) {
-      for (let j = 0; j < columns; j += 4) {
-        block(
-          a,
-          b,
-          from === 0 ? start : null,
-          from === 0 ? null : sums,
-          isLast ? result : sums!,
-          i,
-          j,
-          from,
-          to,
-          rows,
-          columns,
-        );
-      }
+  for (let j = 0; j < columns; j += COLUMNS) {
+    for (let i = 0; i < rows; i += ROWS) {
+      const size = [Math.min(ROWS, rows - i), Math.min(COLUMNS, columns - j), terms] as const;
+      const target = { data: result, down: columns, along: 1 };
+      block(from(a, i, 0), from(b, 0, j), start && from(start, i, j), size, from(target, i, j));
     }
   }
   return result;
 }
 
-/** Two rows by four columns of a product, kept in registers. */
+/** The matrix without its first so many rows and columns. */
+const from = ({ data, down, along }: Matrix, row: number, column: number): Matrix => ({
+  data: data.subarray(row * down + column * along),
+  down,
+  along,
+});
+
+const transposed = ({ data, down, along }: Matrix): Matrix => ({ data, down: along, along: down });
+
+/** How far the entries of a matrix reach. */
+const lengthOf = ({ down, along }: Matrix, rows: number, columns: number): number =>
+  (rows - 1) * down + (columns - 1) * along + 1;
+
+/** As much of a product as is computed at a time; all its terms. The sums lie first in the memory, then a, b, and what comes and goes. */
 function block(
-  { data: a, down: aDown, along: aAlong }: Matrix,
-  { data: b, down: bDown, along: bAlong }: Matrix,
+  a: Matrix,
+  b: Matrix,
   start: Matrix | null,
-  reached: Float64Array | null,
-  target: Float64Array | Float32Array,
-  i: number,
-  j: number,
-  from: number,
-  to: number,
-  rows: number,
-  columns: number,
+  [rows, columns, terms]: readonly [number, number, number],
+  target: Matrix,
 ): void {
-  // Past an edge a row or column is computed again and not stored.
-  const i1 = i + 1 < rows ? i + 1 : i;
-  const j1 = j + 1 < columns ? j + 1 : j;
-  const j2 = j + 2 < columns ? j + 2 : j;
-  const j3 = j + 3 < columns ? j + 3 : j;
-  let s00 = 0, s01 = 0, s02 = 0, s03 = 0, s10 = 0, s11 = 0, s12 = 0, s13 = 0; // prettier-ignore
-  if (start) {
-    const { data, down, along } = start;
-    s00 = data[i * down + j * along];
-    s01 = data[i * down + j1 * along];
-    s02 = data[i * down + j2 * along];
-    s03 = data[i * down + j3 * along];
-    s10 = data[i1 * down + j * along];
-    s11 = data[i1 * down + j1 * along];
-    s12 = data[i1 * down + j2 * along];
-    s13 = data[i1 * down + j3 * along];
-  } else if (reached) {
-    s00 = reached[i * columns + j];
-    s01 = reached[i * columns + j1];
-    s02 = reached[i * columns + j2];
-    s03 = reached[i * columns + j3];
-    s10 = reached[i1 * columns + j];
-    s11 = reached[i1 * columns + j1];
-    s12 = reached[i1 * columns + j2];
-    s13 = reached[i1 * columns + j3];
+  const [aGroups, bGroups] = [Math.ceil(rows / 4), Math.ceil(columns / 4)];
+  const deep = Math.min(terms, TERMS);
+  const packedA = aGroups * bGroups * 4 * GROUP_BYTES;
+  const packedB = packedA + aGroups * deep * GROUP_BYTES;
+  const outside = packedB + bGroups * deep * GROUP_BYTES;
+  const width = bGroups * 4;
+  const longest = Math.max(rows * width, lengthOf(a, rows, deep), lengthOf(b, deep, columns));
+  const { memory, pack, unpack, multiply } = withRoom(outside + longest * Float32Array.BYTES_PER_ELEMENT);
+
+  const packed = (lanes: Matrix, count: number, numbers: number, to: number, gap = 0): void => {
+    const length = lengthOf(lanes, count, numbers);
+    new Float32Array(memory.buffer, outside, length).set(lanes.data.subarray(0, length));
+    pack(outside, lanes.down * 4, lanes.along * 4, count, numbers, to, gap);
+  };
+
+  const gap = (aGroups * 4 - rows) * GROUP_BYTES;
+  if (start) packed(transposed(start), columns, rows, 0, gap);
+  else new Float64Array(memory.buffer, 0, packedA / Float64Array.BYTES_PER_ELEMENT).fill(0);
+  for (let t = 0; t < terms; t += TERMS) {
+    const termsHere = Math.min(TERMS, terms - t);
+    packed(from(a, 0, t), rows, termsHere, packedA);
+    packed(transposed(from(b, t, 0)), columns, termsHere, packedB);
+    multiply(packedA, aGroups, packedB, bGroups, termsHere, 0);
   }
-  let a0 = i * aDown + from * aAlong;
-  let a1 = i1 * aDown + from * aAlong;
-  let b0 = from * bDown + j * bAlong;
-  const d1 = (j1 - j) * bAlong;
-  const d2 = (j2 - j) * bAlong;
-  const d3 = (j3 - j) * bAlong;
-  for (let t = from; t < to; t++) {
-    const x0 = a[a0];
-    const x1 = a[a1];
-    const y0 = b[b0];
-    const y1 = b[b0 + d1];
-    const y2 = b[b0 + d2];
-    const y3 = b[b0 + d3];
-    s00 += x0 * y0;
-    s01 += x0 * y1;
-    s02 += x0 * y2;
-    s03 += x0 * y3;
-    s10 += x1 * y0;
-    s11 += x1 * y1;
-    s12 += x1 * y2;
-    s13 += x1 * y3;
-    a0 += aAlong;
-    a1 += aAlong;
-    b0 += bDown;
-  }
-  const t0 = i * columns;
-  const t1 = i1 * columns;
-  target[t1 + j3] = s13;
-  target[t1 + j2] = s12;
-  target[t1 + j1] = s11;
-  target[t1 + j] = s10;
-  target[t0 + j3] = s03;
-  target[t0 + j2] = s02;
-  target[t0 + j1] = s01;
-  target[t0 + j] = s00;
+  unpack(0, gap, bGroups, rows, outside, width * 4);
+  for (let i = 0; i < rows; i++)
+    target.data.set(new Float32Array(memory.buffer, outside + i * width * 4, columns), i * target.down);
+}
+
+/** Four doubles. */
+const GROUP_BYTES = 32;
+const PAGE_BYTES = 65_536;
+
+let loaded: ProductModule | null = null;
+
+function withRoom(bytes: number): ProductModule {
+  loaded ??= load();
+  const missing = bytes - loaded.memory.buffer.byteLength;
+  if (missing > 0) loaded.memory.grow(Math.ceil(missing / PAGE_BYTES));
+  return loaded;
+}
+
+function load(): ProductModule {
+  const code = Uint8Array.from(atob(PRODUCT_MODULE), (character) => character.charCodeAt(0));
+  return new WebAssembly.Instance(new WebAssembly.Module(code)).exports as unknown as ProductModule;
 }
