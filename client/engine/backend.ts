@@ -8,6 +8,7 @@ import {
   type Tensor2D,
 } from '@tensorflow/tfjs-core';
 import type { DeviceInfo } from '../ports/compute.ts';
+import { assertProducts } from './kernels/cpu/product.ts';
 import { kernelsOf, type Kernels } from './kernels/index.ts';
 import { webglBackend } from './kernels/webgl-backend.ts';
 import { drawAsOneTriangle } from './kernels/webgl/one-triangle.ts';
@@ -45,6 +46,7 @@ export async function openBackend(force?: 'cpu'): Promise<Backend> {
 async function openCpu(note: string): Promise<Backend> {
   await import('@tensorflow/tfjs-backend-cpu');
   await setBackend('cpu');
+  assertProducts();
   const nothing = () => undefined;
   return {
     name: 'cpu',

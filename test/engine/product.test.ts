@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { product, type Matrix } from '../../client/engine/kernels/cpu/product.ts';
+import { assertProducts, product, type Matrix } from '../../client/engine/kernels/cpu/product.ts';
 import { PRODUCT_MODULE } from '../../client/engine/kernels/cpu/product-module.ts';
 import { assembled } from '../support/assemble.ts';
 
@@ -35,6 +35,7 @@ function inALoop(a: Matrix, b: Matrix, start: Matrix | null, [rows, columns, ter
 }
 
 const SIZES: Size[] = [
+  [256, 1024, 1],
   [1, 1, 1],
   [2, 3, 5],
   [4, 8, 4],
@@ -45,6 +46,14 @@ const SIZES: Size[] = [
   [258, 9, 515],
   [5, 1026, 513],
 ];
+
+test('a browser without WebAssembly is told what to do', (t) => {
+  // Before anything has loaded the module.
+  const { WebAssembly } = globalThis;
+  t.after(() => Object.assign(globalThis, { WebAssembly }));
+  Reflect.deleteProperty(globalThis, 'WebAssembly');
+  assert.throws(assertProducts, /has no WebAssembly with vectors.*: update it/);
+});
 
 for (const size of SIZES) {
   const [rows, columns, terms] = size;

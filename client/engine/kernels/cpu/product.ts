@@ -28,7 +28,7 @@ interface ProductModule {
 
 /**
  * start + a b, [rows, columns] with `terms` products a sum, accumulated in double precision in order. `start` is a matrix or null for
- * zeros; it may be the result's own array. Throws where WebAssembly or its vectors are missing.
+ * zeros; it may be the result's own array.
  */
 export function product(
   a: Matrix,
@@ -113,4 +113,17 @@ function withRoom(bytes: number): ProductModule {
 function load(): ProductModule {
   const code = Uint8Array.from(atob(PRODUCT_MODULE), (character) => character.charCodeAt(0));
   return new WebAssembly.Instance(new WebAssembly.Module(code)).exports as unknown as ProductModule;
+}
+
+/** Throws, with a message for people, where `product` cannot run. */
+export function assertProducts(): void {
+  try {
+    withRoom(0);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `This browser has no WebAssembly with vectors, which computing on the CPU needs: update it, or use another one. (${reason})`,
+      { cause: error },
+    );
+  }
 }
