@@ -36,6 +36,7 @@ function inALoop(a: Matrix, b: Matrix, start: Matrix | null, [rows, columns, ter
 
 const SIZES: Size[] = [
   [256, 1024, 1],
+  [256, 2600, 1],
   [1, 1, 1],
   [2, 3, 5],
   [4, 8, 4],

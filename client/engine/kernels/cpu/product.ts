@@ -74,7 +74,12 @@ function block(
   const packedB = packedA + aGroups * deep * GROUP_BYTES;
   const outside = packedB + bGroups * deep * GROUP_BYTES;
   const width = bGroups * 4;
-  const longest = Math.max(rows * width, lengthOf(a, rows, deep), lengthOf(b, deep, columns));
+  const longest = Math.max(
+    rows * width,
+    start ? lengthOf(start, rows, columns) : 0,
+    lengthOf(a, rows, deep),
+    lengthOf(b, deep, columns),
+  );
   const { memory, pack, unpack, multiply } = withRoom(outside + longest * Float32Array.BYTES_PER_ELEMENT);
 
   const packed = (lanes: Matrix, count: number, numbers: number, to: number, gap = 0): void => {
