@@ -10,6 +10,12 @@ export interface Matrix {
 /** Rows, columns and terms of a sum that are multiplied at a time: the processor's caches then hold what is soon used again. */
 const [ROWS, COLUMNS, TERMS] = [256, 1024, 512];
 
+/** Of WebAssembly's memory. */
+const PAGE_BYTES = 65_536;
+/** Four doubles. */
+const GROUP_BYTES = 32;
+const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
+
 /** See product.wat. Places and distances are in bytes. */
 interface ProductModule {
   memory: WebAssembly.Memory;
@@ -60,7 +66,7 @@ const transposed = ({ data, down, along }: Matrix): Matrix => ({ data, down: alo
 const lengthOf = ({ down, along }: Matrix, rows: number, columns: number): number =>
   (rows - 1) * down + (columns - 1) * along + 1;
 
-/** As much of a product as is computed at a time; all its terms. The sums lie first in the memory, then a, b, and what comes and goes. */
+/** As much of a product as is computed at a time; all its terms. In the memory lie the sums, a, b, and numbers on their way in or out. */
 function block(
   a: Matrix,
   b: Matrix,
@@ -72,7 +78,7 @@ function block(
   const deep = Math.min(terms, TERMS);
   const packedA = aGroups * bGroups * 4 * GROUP_BYTES;
   const packedB = packedA + aGroups * deep * GROUP_BYTES;
-  const outside = packedB + bGroups * deep * GROUP_BYTES;
+  const staging = packedB + bGroups * deep * GROUP_BYTES;
   const width = bGroups * 4;
   const longest = Math.max(
     rows * width,
@@ -80,31 +86,30 @@ function block(
     lengthOf(a, rows, deep),
     lengthOf(b, deep, columns),
   );
-  const { memory, pack, unpack, multiply } = withRoom(outside + longest * Float32Array.BYTES_PER_ELEMENT);
+  const { memory, pack, unpack, multiply } = withRoom(staging + longest * FLOAT_BYTES);
 
-  const packed = (lanes: Matrix, count: number, numbers: number, to: number, gap = 0): void => {
+  const putLanes = (lanes: Matrix, count: number, numbers: number, to: number, gap = 0): void => {
     const length = lengthOf(lanes, count, numbers);
-    new Float32Array(memory.buffer, outside, length).set(lanes.data.subarray(0, length));
-    pack(outside, lanes.down * 4, lanes.along * 4, count, numbers, to, gap);
+    new Float32Array(memory.buffer, staging, length).set(lanes.data.subarray(0, length));
+    pack(staging, lanes.down * FLOAT_BYTES, lanes.along * FLOAT_BYTES, count, numbers, to, gap);
   };
 
   const gap = (aGroups * 4 - rows) * GROUP_BYTES;
-  if (start) packed(transposed(start), columns, rows, 0, gap);
+  if (start) putLanes(transposed(start), columns, rows, 0, gap);
   else new Float64Array(memory.buffer, 0, packedA / Float64Array.BYTES_PER_ELEMENT).fill(0);
   for (let t = 0; t < terms; t += TERMS) {
     const termsHere = Math.min(TERMS, terms - t);
-    packed(from(a, 0, t), rows, termsHere, packedA);
-    packed(transposed(from(b, t, 0)), columns, termsHere, packedB);
+    putLanes(from(a, 0, t), rows, termsHere, packedA);
+    putLanes(transposed(from(b, t, 0)), columns, termsHere, packedB);
     multiply(packedA, aGroups, packedB, bGroups, termsHere, 0);
   }
-  unpack(0, gap, bGroups, rows, outside, width * 4);
+  unpack(0, gap, bGroups, rows, staging, width * FLOAT_BYTES);
   for (let i = 0; i < rows; i++)
-    target.data.set(new Float32Array(memory.buffer, outside + i * width * 4, columns), i * target.down);
+    target.data.set(
+      new Float32Array(memory.buffer, staging + i * width * FLOAT_BYTES, columns),
+      i * target.down,
+    );
 }
-
-/** Four doubles. */
-const GROUP_BYTES = 32;
-const PAGE_BYTES = 65_536;
 
 let loaded: ProductModule | null = null;
 
